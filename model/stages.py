@@ -1,0 +1,215 @@
+"""Both stages as: columns of a batch -> loss and metrics. One trainer runs either.
+
+Shape suffixes: B users, C candidate sentences, V distinct texts, E encoder width.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from feature_repo.contracts.templates import NOTHING, text_key
+from model.concepts import MAX_REPHRASED, Concepts, find_concepts, rephrased
+from model.config import Recipe
+from model.data import Columns
+from model.distributed import Ranks
+from model.found import FoundModel
+from model.losses import cpc_loss, cycle_loss, infonce_loss, sigmoid_loss
+from model.table import TableTasks
+from model.text_cache import TextTable
+from model.text_tower import centre
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a batch stands in a run; randomness is a function of (seed, step) alone."""
+
+    number: int
+    seed: int
+    ranks: Ranks
+
+    def generator(self, salt: int = 0) -> "np.random.Generator":
+        """The same on every rank."""
+        return np.random.default_rng([self.seed, self.number, salt])
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """What the trainer asks of a stage."""
+
+    def parameter_groups(self, recipe: Recipe) -> list[dict[str, Any]]: ...
+
+    def __call__(self, columns: Columns, weight_B: Tensor, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]: ...
+
+
+class SelfSupervised(nn.Module):
+    """Stage 1 (section 4.2): L_UB = L_CL + lambda KL (7) on windows, MLM (8) and RTD on the table."""
+
+    text_VE: Tensor
+
+    def __init__(self, model: FoundModel, texts: TextTable) -> None:
+        super().__init__()
+        self.model, self.texts = model, texts
+        self.tasks = TableTasks(model.recipe, sizes=model.vocabulary.sizes)
+        self.register_buffer("text_VE", model.centred(texts), persistent=False)
+
+    def parameter_groups(self, recipe: Recipe) -> list[dict[str, Any]]:
+        user = self.model.user
+        trained = [*user.sequence.parameters(), *user.table.parameters(), *self.tasks.parameters()]
+        return [{"params": trained, "lr": recipe.stage1.learning_rate}]
+
+    def forward(self, columns: Columns, weight_B: Tensor, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
+        recipe, user = self.model.recipe, self.model.user
+        batch = self.model.batch(columns, self.texts).to(self.text_VE.device)
+        window_BWD, context_BWD, _ = user.sequence(batch, self.text_VE)
+        cpc = cpc_loss(context_BWD, window_BWD, batch.is_window_BW, ahead=recipe.cpc_ahead, weight_B=weight_B)
+        cycle = cycle_loss(context_BWD, batch.is_window_BW, cycle=recipe.cycle_windows, weight_B=weight_B)
+        noise = noise_for(columns["user_key"], batch.cells_BF.shape[1], step).to(weight_B.device)
+        mlm, rtd = self.tasks(user.table, batch.cells_BF, noise_BF3=noise, weight_B=weight_B)
+        loss = cpc + recipe.cycle_weight * cycle + mlm + rtd + 0.0 * user.table.numbers(batch.activity_BA).sum()
+        return loss, {"cpc": cpc, "cycle": cycle, "mlm": mlm, "rtd": rtd}
+
+
+def noise_for(user_key: "np.ndarray", features: int, step: Step) -> Tensor:
+    """Uniform [B, F, 3] that depends on the user and the step, not on the rank or the place in the batch."""
+    rows = [np.random.default_rng([step.seed, step.number, int(key)]).random((features, 3)) for key in user_key]
+    return torch.from_numpy(np.stack(rows).astype(np.float32))
+
+
+class Sentences:
+    """What stage 2 can ask: the texts of futures, their rephrasings and the concepts, all encoded once."""
+
+    def __init__(
+        self,
+        texts: TextTable,
+        strings: list[str],
+        future_count_V: "np.ndarray",
+        encode: Callable[[Sequence[str]], "np.ndarray"],
+    ) -> None:
+        self.texts, self.strings = texts, strings
+        self.count_V = future_count_V
+        self.concepts: Concepts = find_concepts(strings, future_count_V > 0)
+        often = np.argsort(-future_count_V, kind="stable")[:MAX_REPHRASED]
+        often = often[future_count_V[often] > 0]
+        self.phrase_of_V = np.full(len(strings), -1)
+        self.phrase_of_V[often] = np.arange(len(often))
+        self.phrases = rephrased(strings, often.tolist())
+        self.phrase_vectors = encode(self.phrases)
+        self.concept_phrases = self.concepts.phrases()
+        self.concept_vectors = encode(self.concept_phrases)
+        self.nothing = int(np.searchsorted(texts.keys, text_key(NOTHING)))
+
+    def happens(self, future_rows_BF: "np.ndarray") -> "np.ndarray":
+        """bool [B, V]: which texts lie in each user's future."""
+        happens = np.zeros((len(future_rows_BF), len(self.strings) + 1), bool)
+        happens[np.arange(len(future_rows_BF))[:, None], future_rows_BF] = True
+        return happens[:, 1:]
+
+
+class Alignment(nn.Module):
+    """Stage 2 (section 4.3): users and sentences of their futures meet.
+
+    Default: pairwise sigmoid over candidates shared by all users of the batch - texts drawn by frequency,
+    some of each user's own, 'did nothing', and concepts. The label is whether the sentence happens in the
+    user's future, so an empty future is a row of negatives, a sentence two users share is no false negative,
+    and scores are log odds. `infonce` is equation (13) over one own sentence per user.
+    """
+
+    text_VE: Tensor
+    raw_VE: Tensor
+
+    def __init__(self, model: FoundModel, texts: TextTable, sentences: Sentences) -> None:
+        super().__init__()
+        self.model, self.texts, self.sentences = model, texts, sentences
+        self.register_buffer("text_VE", model.centred(texts), persistent=False)
+        self.register_buffer("raw_VE", torch.from_numpy(np.array(texts.vectors[1:])), persistent=False)
+        share = np.power(sentences.count_V, 0.75)
+        self.share_V = share / share.sum()
+
+    def parameter_groups(self, recipe: Recipe) -> list[dict[str, Any]]:
+        lora = [p for n, p in self.model.text.adapted.named_parameters() if "lora_" in n]
+        head = [p for n, p in self.model.text.named_parameters() if "adapted" not in n and "encoder" not in n]
+        return [
+            {"params": [*self.model.user.parameters(), *head], "lr": recipe.stage2.learning_rate},
+            {"params": lora, "lr": recipe.lora_learning_rate},
+        ]
+
+    def forward(self, columns: Columns, weight_B: Tensor, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
+        recipe = self.model.recipe
+        batch = self.model.batch(columns, self.texts).to(self.text_VE.device)
+        user_BM = self.model.user(batch, self.text_VE)
+        future = self.texts.rows(columns["future_text"])
+        if recipe.alignment == "infonce":
+            loss = self._infonce(user_BM, future, weight_B, step)
+        else:
+            loss = self._sigmoid(user_BM, future, columns, weight_B, step)
+        return loss, {"alignment": loss}
+
+    def _sigmoid(self, user_BM: Tensor, future: "np.ndarray", columns: Columns, weight_B: Tensor, step: Step) -> Tensor:
+        happens = self.sentences.happens(future)
+        text_rows = self._candidates(future[weight_B.cpu().numpy() > 0], step)
+        concept_rows = self._concepts(step)
+        encoded = self._encode(text_rows, concept_rows, step)
+        members = self.sentences.concepts.member_VC[:, concept_rows].astype(np.float32)
+        labels = np.concatenate([happens[:, text_rows], happens.astype(np.float32) @ members > 0], axis=1)
+        score_BC = self._scores(user_BM, encoded, columns["cutoff_day"])
+        return sigmoid_loss(score_BC, torch.from_numpy(labels).to(score_BC.device), weight_B)
+
+    def _scores(self, user_BM: Tensor, encoded_CE: Tensor, cutoff_day: "np.ndarray") -> Tensor:
+        """[B, C]; the biases once per distinct cut-off of the batch, as the season asks."""
+        days, day_of_B = np.unique(cutoff_day, return_inverse=True)
+        tower = self.model.text
+        read_CD = tower.bias_text(centre(encoded_CE, tower.centre_E))
+        bias_TC = torch.stack([tower.seasonal(read_CD, int(day)) for day in days])
+        text_CM = tower.vectors(encoded_CE)
+        return user_BM[:, :1] + user_BM[:, 1:-1] @ text_CM.T + bias_TC[torch.from_numpy(day_of_B).to(bias_TC.device)]
+
+    def _candidates(self, future: "np.ndarray", step: Step) -> "np.ndarray":
+        """Text rows, the same on every rank: by frequency, the users' own, and 'did nothing'."""
+        recipe, rng = self.model.recipe, step.generator()
+        drawn = rng.choice(len(self.share_V), size=recipe.sampled_texts, p=self.share_V)
+        own = step.ranks.all_rows(torch.from_numpy(_own(future, recipe.positives_per_user, step))).numpy()
+        return np.unique(np.concatenate([drawn, own[own > 0] - 1, [self.sentences.nothing]]))
+
+    def _concepts(self, step: Step) -> "np.ndarray":
+        known = len(self.sentences.concepts.words)
+        return step.generator(1).permutation(known)[: self.model.recipe.sampled_concepts]
+
+    def _encode(self, text_rows: "np.ndarray", concept_rows: "np.ndarray", step: Step) -> Tensor:
+        """[C, E]: cached encodings, half of the texts as demands; every few steps a sample live through LoRA."""
+        recipe, known = self.model.recipe, self.sentences
+        phrase = known.phrase_of_V[text_rows]
+        says_demand = (step.generator(2).random(len(text_rows)) < recipe.rephrased_share) & (phrase >= 0)
+        encoded = self.raw_VE[torch.from_numpy(text_rows)].clone()
+        if says_demand.any():
+            encoded[torch.from_numpy(says_demand)] = torch.from_numpy(known.phrase_vectors[phrase[says_demand]]).to(
+                encoded
+            )
+        concepts = torch.from_numpy(known.concept_vectors[concept_rows]).to(encoded)
+        encoded = torch.cat([encoded, concepts.reshape(-1, encoded.shape[1])])
+        if step.number % recipe.lora_every:
+            return encoded
+        strings = [
+            known.phrases[p] if says else known.strings[row]
+            for row, p, says in zip(text_rows, phrase, says_demand, strict=True)
+        ]
+        strings += [known.concept_phrases[row] for row in concept_rows]
+        live = np.sort(step.generator(3).permutation(len(strings))[: recipe.lora_texts])
+        return encoded.index_copy(
+            0, torch.from_numpy(live).to(encoded.device), self.model.text.live([strings[i] for i in live])
+        )
+
+    def _infonce(self, user_BM: Tensor, future: "np.ndarray", weight_B: Tensor, step: Step) -> Tensor:
+        own = np.maximum(_own(future, 1, step)[:, 0], 1) - 1
+        text_BM = self.model.text.vectors(self.raw_VE[torch.from_numpy(own)])
+        return infonce_loss(user_BM[:, 1:-1], text_BM, weight_B)
+
+
+def _own(future: "np.ndarray", number: int, step: Step) -> "np.ndarray":
+    """[B, number]: some of each user's own future rows (0 = none), by a draw that depends on the user alone."""
+    keys = np.where(future > 0, (future * 2654435761 + step.number * 40503) % 1_000_003, 2_000_000)
+    first = np.argsort(keys, axis=1, kind="stable")[:, :number]
+    return np.take_along_axis(future, first, axis=1)

@@ -1,0 +1,78 @@
+"""The text tower (equation 12): a language model with LoRA, and the head that meets the user vector.
+
+Shape suffixes: N sentences, E encoder width, M embedding.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+
+from model.config import Recipe
+from model.text_encoder import TextEncoder, pool
+
+YEAR_DAYS = 365.25
+SEASONS = 4
+"""Sine and cosine of the cut-off's day in the year, once and twice a year."""
+
+
+class TextTower(nn.Module):
+    """[N, M + 2]: a constant 1 that meets the propensity, the sentence's vector, the sentence's own bias.
+
+    The season enters here, in the bias: how likely a sentence is at that time of the year, for anyone. A
+    user's vector stays the same while the year goes by.
+    """
+
+    centre_E: Tensor
+
+    def __init__(self, recipe: Recipe, encoder: TextEncoder, *, centre_E: Tensor) -> None:
+        super().__init__()
+        lora = LoraConfig(r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, target_modules="all-linear")
+        self.encoder = encoder
+        self.adapted = get_peft_model(encoder.transformer, lora)
+        width = encoder.width
+        self.register_buffer("centre_E", centre_E)
+        self.project = nn.Linear(width, width, bias=False)
+        self.bias_text = nn.Linear(width, recipe.width)
+        self.bias_season = nn.Linear(SEASONS, recipe.width, bias=False)
+        self.bias = nn.Linear(recipe.width, 1)
+        nn.init.eye_(self.project.weight)
+        nn.init.constant_(self.bias.bias, -4.0)
+
+    def live(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors [N, E] through LoRA, with gradient."""
+        tokens = self.encoder.tokenizer(
+            list(texts), padding=True, truncation=True, max_length=self.encoder.max_tokens, return_tensors="pt"
+        ).to(self.centre_E.device)
+        return pool(self.adapted(**tokens).last_hidden_state, tokens["attention_mask"])
+
+    def vectors(self, encoded_NE: Tensor) -> Tensor:
+        """[N, M]"""
+        return self.project(centre(encoded_NE, self.centre_E))
+
+    def biases(self, encoded_NE: Tensor, day: int) -> Tensor:
+        """[N]: the log odds of each sentence for a user of no propensity, as of a day since 1970-01-01."""
+        return self.seasonal(self.bias_text(centre(encoded_NE, self.centre_E)), day)
+
+    def seasonal(self, read_ND: Tensor, day: int) -> Tensor:
+        """[N]: the biases from what `bias_text` read in the sentences."""
+        season_D = self.bias_season(seasons(day).to(read_ND))
+        return self.bias(nn.functional.gelu(read_ND + season_D))[:, 0]
+
+    def forward(self, encoded_NE: Tensor, day: int) -> Tensor:
+        """The sentences' vectors from their encodings, cached or live, for the cut-off on that day."""
+        vector_NM, bias_N = self.vectors(encoded_NE), self.biases(encoded_NE, day)
+        return torch.cat([torch.ones_like(vector_NM[:, :1]), vector_NM, bias_N[:, None]], 1)
+
+
+def centre(encoded_NE: Tensor, centre_E: Tensor) -> Tensor:
+    """Unit vectors around the mean of the lake's texts: what all texts share tells no user from another."""
+    return nn.functional.normalize(encoded_NE - centre_E, dim=-1)
+
+
+def seasons(day: int) -> Tensor:
+    """[4]"""
+    angle = day * (2 * math.pi / YEAR_DAYS)
+    return torch.tensor([math.sin(angle), math.cos(angle), math.sin(2 * angle), math.cos(2 * angle)])

@@ -1,0 +1,100 @@
+"""The user tower: three source encoders, their fusion, and the vector that an index holds.
+
+Shape suffixes: B users, N packed texts, S search slots, V distinct texts, D width, H text heads, M embedding.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.batch import AGES, UserBatch
+from model.blocks import Packing, segment_mean, segment_softmax
+from model.config import Recipe
+from model.fusion import Fusion, SourceTokens
+from model.sequence import EncodedText, SequenceEncoder
+from model.table import TableEncoder
+from model.vocabulary import Vocabulary
+
+
+class SearchEncoder(nn.Module):
+    """f_omega (equation 10): the cached encodings of the searches, with their ages."""
+
+    def __init__(self, recipe: Recipe, *, text_width: int) -> None:
+        super().__init__()
+        self.text = nn.Linear(text_width, recipe.width)
+        self.age = nn.Embedding(AGES, recipe.width)
+
+    def forward(self, batch: UserBatch, text_VE: Tensor) -> EncodedText:
+        user_N, place_N = (batch.search_text_BS > 0).nonzero(as_tuple=True)
+        text_N, age_N = batch.search_text_BS[user_N, place_N], batch.search_age_BS[user_N, place_N]
+        return EncodedText(F.gelu(self.text(text_VE[text_N]) + self.age(age_N)), text_N, age_N, user_N)
+
+
+GATE = 1.5
+"""The gates' start: how much the history's own texts weigh before training."""
+
+
+class UserTower(nn.Module):
+    """[B, M + 2]: propensity, then the text part, then a constant 1 that meets the sentence's own bias.
+
+    The text part is what the fused embedding says plus a weighted sum of the history's own text vectors: the
+    encoder's space is kept, so a sentence that training never saw still finds the histories near it.
+    """
+
+    def __init__(self, recipe: Recipe, *, text_width: int, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.sequence = SequenceEncoder(recipe, text_width=text_width)
+        self.table = TableEncoder(recipe, sizes=vocabulary.sizes, numbers=len(vocabulary.activity))
+        self.searches = SearchEncoder(recipe, text_width=text_width)
+        self.fusion = Fusion(recipe)
+        self.attend = nn.Linear(recipe.width, recipe.text_heads)
+        self.attend_age = nn.Embedding(AGES, recipe.text_heads)
+        self.gate = nn.Linear(recipe.width, recipe.text_heads)
+        self.head = nn.Sequential(nn.Linear(recipe.width, 2 * recipe.width), nn.GELU(), nn.Dropout(recipe.head_dropout))
+        self.text_part = nn.Linear(2 * recipe.width, text_width)
+        self.propensity = nn.Linear(2 * recipe.width, 1)
+        for quiet in (self.attend_age, self.text_part, self.gate):
+            nn.init.zeros_(quiet.weight)
+        nn.init.constant_(self.gate.bias, GATE)
+
+    def forward(self, batch: UserBatch, text_VE: Tensor) -> Tensor:
+        fused_BD, events, searches = self.encode(batch, text_VE)
+        hidden = self.head(fused_BD)
+        text_BM = self.text_part(hidden) + self._recall((events, searches), text_VE, self.gate(fused_BD))
+        return torch.cat([self.propensity(hidden), text_BM, torch.ones_like(text_BM[:, :1])], 1)
+
+    def encode(self, batch: UserBatch, text_VE: Tensor) -> tuple[Tensor, EncodedText, EncodedText]:
+        """e^f [B, D], and the encoded events and searches."""
+        _, context_BWD, events = self.sequence(batch, text_VE)
+        cell_BFD = self.table(batch.cells_BF)
+        searches = self.searches(batch, text_VE)
+        is_search_BS = batch.search_text_BS > 0
+        behaviour = SourceTokens(
+            self.sequence.pooled(context_BWD, batch), context_BWD, batch.is_window_BW, batch.has_events_B
+        )
+        table = SourceTokens(
+            self.table.pooled(cell_BFD, batch.activity_BA),
+            cell_BFD,
+            torch.ones_like(batch.cells_BF, dtype=torch.bool),
+            torch.ones_like(batch.has_events_B),
+        )
+        searched = SourceTokens(
+            segment_mean(searches.encoded_ND, searches.user_N, len(batch)),
+            Packing(is_search_BS).unpack(searches.encoded_ND),
+            is_search_BS,
+            batch.has_searches_B,
+        )
+        return self.fusion((behaviour, table, searched)), events, searches
+
+    def _recall(self, parts: tuple[EncodedText, EncodedText], text_VE: Tensor, gate_BH: Tensor) -> Tensor:
+        """[B, M]: each head softmax-weights the history's texts; the gates sum the heads."""
+        encoded_ND = torch.cat([part.encoded_ND for part in parts])
+        age_N = torch.cat([part.age_N for part in parts])
+        user_N = torch.cat([part.user_N for part in parts])
+        text_N = torch.cat([part.text_N for part in parts])
+        logit_NH = self.attend(encoded_ND) + self.attend_age(age_N)
+        weight_N = (segment_softmax(logit_NH, user_N, len(gate_BH)) * gate_BH[user_N]).sum(1)
+        order_N = user_N.argsort(stable=True)
+        count_B = user_N.bincount(minlength=len(gate_BH))
+        offset_B = count_B.cumsum(0) - count_B
+        return F.embedding_bag(text_N[order_N], text_VE, offset_B, per_sample_weights=weight_N[order_N], mode="sum")

@@ -1,0 +1,1 @@
+"""Targeting by sentence and by seeds: index, API, command line."""

@@ -1,0 +1,119 @@
+"""The audience desk of one work directory: the model that made the published vectors, and publications.
+
+The alias decides which model answers: the desk loads `WORKDIR/models/<version>` of the collection that it
+names, and loads another one when the alias moves. A query never meets the vectors of another model.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.names import ALIAS
+from feature_repo.contracts.settings import Settings
+from serving.errors import IndexMissing, ModelMissing, VersionsDisagree
+from serving.index import Publication, UserIndex, open_index
+from serving.publish import Published, publish, rollback
+from serving.targeting import Audience, DemandModel, PromptTuner, Targeting
+from serving.texts import read_texts
+from serving.user_features import OnlineFeatures
+
+ModelLoader = Callable[[Path], DemandModel]
+
+
+class Desk:
+    """Answers and publishes; thread-safe. Close it to give a Milvus Lite file back."""
+
+    def __init__(self, settings: Settings, index: UserIndex, *, load_model: ModelLoader, tune: PromptTuner) -> None:
+        self._work = settings.work
+        self._index = index
+        self._features = OnlineFeatures(settings)
+        self._load_model = load_model
+        self._tune = tune
+        self._turn = threading.Lock()
+        self._thinking = threading.Lock()
+        self._publishing = threading.Lock()
+        self._targeting: Targeting | None = None
+
+    def close(self) -> None:
+        self._index.close()
+
+    def ready(self) -> Targeting:
+        """What answers now. Raises IndexMissing, ModelMissing or VersionsDisagree where nothing can."""
+        publication = self._index.published()
+        if publication is None:
+            raise IndexMissing(f"no collection is published under the alias {ALIAS!r}.")
+        with self._turn:
+            if self._targeting is None or self._targeting.publication != publication:
+                self._targeting = self._open(publication)
+            return self._targeting
+
+    def target(self, demand: str, **asked: Any) -> Audience:
+        """See Targeting.target. One question at a time: the model is the bottleneck, and it is not thread-safe."""
+        targeting = self.ready()
+        with self._thinking:
+            return targeting.target(demand, **asked)
+
+    def lookalike(self, positives: list[str], **asked: Any) -> Audience:
+        """See Targeting.lookalike."""
+        targeting = self.ready()
+        with self._thinking:
+            return targeting.lookalike(positives, **asked)
+
+    def features_of(self, user_id: str) -> dict[str, dict[str, Any]]:
+        """The user's online features. Raises UserWithoutFeatures."""
+        return self._features.of(user_id)
+
+    def publish(self, ds: date) -> Published:
+        """See serving.publish.publish; two publications never overlap."""
+        with self._publishing:
+            return publish(self._index, self._work, ds)
+
+    def rollback(self) -> Publication:
+        with self._publishing:
+            return rollback(self._index, self._work)
+
+    def _open(self, publication: Publication) -> Targeting:
+        loaded = self._targeting.model if self._targeting else None
+        if loaded is None or loaded.version != publication.model_version:
+            loaded = self._load(publication)
+        texts = read_texts(self._work, date.fromisoformat(publication.ds))
+        return Targeting(loaded, self._index, publication, self._features, texts, self._tune)
+
+    def _load(self, publication: Publication) -> DemandModel:
+        folder = self._work.models / publication.model_version
+        if not folder.is_dir():
+            raise ModelMissing(
+                f"{publication.collection} was made by model {publication.model_version!r}, but there is no {folder}."
+            )
+        try:
+            model = self._load_model(folder)
+        except FoundError as error:
+            raise ModelMissing(f"{publication.collection} cannot be asked: {error}") from error
+        if model.version != publication.model_version:
+            raise VersionsDisagree(
+                f"{publication.collection} was made by model {publication.model_version!r}, "
+                f"{folder} holds model {model.version!r}."
+            )
+        return model
+
+
+def load_found_model(folder: Path) -> DemandModel:
+    # Imported late: torch takes seconds, and a desk without a publication needs none of it.
+    from model.found import FoundModel
+
+    model: DemandModel = FoundModel.from_pretrained(folder)
+    return model
+
+
+def tune_found_prompt(*given: Any, **named: Any) -> Any:
+    from model.few_shot import tune_prompt
+
+    return tune_prompt(*given, **named)
+
+
+def open_desk(settings: Settings) -> Desk:
+    """The desk of these settings. Raises IndexLocked where another process owns the Milvus Lite file."""
+    return Desk(settings, open_index(settings), load_model=load_found_model, tune=tune_found_prompt)

@@ -1,0 +1,126 @@
+"""Every error of the serving layer: a stable code, the facts, the next step.
+
+The API renders them as application/problem+json, entry points as one line.
+"""
+
+from typing import ClassVar
+
+from feature_repo.contracts.errors import FoundError
+
+
+class ServingError(FoundError):
+    """Says what was expected and what was found; the class says which HTTP status, code and hint go with it."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    hint: ClassVar[str] = "See the server's log."
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} {self.hint}"
+
+    @property
+    def detail(self) -> str:
+        """What happened, without the hint."""
+        return super().__str__()
+
+
+class IndexLocked(ServingError):
+    status = 503
+    code = "index_locked"
+    hint = "One process owns a Milvus Lite folder: stop the other one, or publish and ask through its server."
+
+
+class IndexUnreachable(ServingError):
+    status = 503
+    code = "index_unreachable"
+    hint = "Check FOUND_MILVUS_URI and FOUND_MILVUS_TOKEN, and that the Milvus server runs."
+
+
+class IndexMissing(ServingError):
+    status = 503
+    code = "index_missing"
+    hint = "Run the nightly steps first: `found run LAKE --workdir DIR`."
+
+
+class ModelMissing(ServingError):
+    status = 503
+    code = "model_missing"
+    hint = "Train one with `found run LAKE --workdir DIR`, or copy the model's folder there."
+
+
+class VersionsDisagree(ServingError):
+    status = 503
+    code = "versions_disagree"
+    hint = "Publish the embeddings of this model (POST /v1/admin/publish) or roll the index back (`found rollback`)."
+
+
+class AudienceTooLarge(ServingError):
+    status = 422
+    code = "audience_too_large"
+    hint = "Ask for fewer users, or split the audience by several demands."
+
+
+class UnknownUsers(ServingError):
+    status = 404
+    code = "unknown_users"
+    hint = "A user gets an embedding in the first nightly run after the first event; check the spelling of the ids."
+
+
+class NoSeeds(ServingError):
+    status = 422
+    code = "no_seeds"
+    hint = "Give at least one user id that is known to do what the audience shall do."
+
+
+class ContradictingSeeds(ServingError):
+    status = 422
+    code = "contradicting_seeds"
+    hint = "Remove each of them from one of the two lists."
+
+
+class InvalidRequest(ServingError):
+    status = 422
+    code = "invalid_request"
+    hint = "See /docs for the fields, their types and limits."
+
+
+class FeaturesMissing(ServingError):
+    status = 503
+    code = "features_missing"
+    hint = "Run the nightly steps first: `python -m feature_repo.store materialize --ds DATE` fills the online store."
+
+
+class UserWithoutFeatures(ServingError):
+    status = 404
+    code = "user_without_features"
+    hint = "Features go online in the nightly run after the first event; check the spelling of the id."
+
+
+class AdminDisabled(ServingError):
+    status = 403
+    code = "admin_disabled"
+    hint = "Start the server with FOUND_ADMIN_KEY set and send the same key as `Authorization: Bearer KEY`."
+
+
+class Unauthorized(ServingError):
+    status = 401
+    code = "unauthorized"
+    hint = "Send the server's FOUND_ADMIN_KEY as `Authorization: Bearer KEY`."
+
+
+class PublicationRefused(ServingError):
+    status = 409
+    code = "publication_refused"
+    hint = "The alias was left untouched; embed the day again and publish it."
+
+
+class NothingToRollBack(ServingError):
+    status = 409
+    code = "nothing_to_roll_back"
+    hint = "A previous collection exists only after a second model was published."
+
+
+class ServerRefused(ServingError):
+    status = 502
+    code = "server_refused"
+    hint = "The running server owns this work directory; see its log, or stop it and repeat."

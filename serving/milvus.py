@@ -1,0 +1,86 @@
+"""Milvus, on a server or as one file: opening it, calling it, and turning its errors into ours."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from pymilvus import MilvusClient, MilvusException
+
+from serving.errors import IndexLocked, IndexMissing, IndexUnreachable
+
+T = TypeVar("T")
+
+
+class Milvus:
+    """A client of a Milvus server, or the one owner of a Milvus Lite file; thread-safe."""
+
+    def __init__(self, uri: str, *, token: str = "") -> None:
+        self.file = Path(uri).absolute() if uri.endswith(".db") and "://" not in uri else None
+        self._turn = threading.RLock() if self.file else nullcontext()
+        self._client = _open(self.file) if self.file else _connect(uri, token)
+
+    @contextmanager
+    def client(self) -> Iterator[MilvusClient]:
+        """The client; of a file, for one thread at a time.
+
+        Raises IndexMissing or IndexUnreachable for what Milvus refuses.
+        """
+        with self._turn:
+            try:
+                yield self._client
+            except MilvusException as error:
+                if "not found" in error.message or "not exist" in error.message:
+                    raise IndexMissing(f"Milvus has no such collection: {error.message}.") from error
+                raise IndexUnreachable(f"Milvus answered: {error.message}.") from error
+
+    def close(self) -> None:
+        """Closes the connection; a Milvus Lite file is free for another owner afterwards."""
+        self._client.close()
+        if self.file:
+            from milvus_lite.server_manager import server_manager_instance
+
+            server_manager_instance.release_server(str(self.file))
+
+
+def among(user_ids: Sequence[str]) -> str:
+    """A filter by ids. JSON's escapes are Milvus' own; the client's `ids=` breaks on a quote."""
+    return f"user_id in {json.dumps(list(user_ids), ensure_ascii=False)}"
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch
+
+
+def _connect(uri: str, token: str) -> MilvusClient:
+    try:
+        with _quiet("pymilvus"):
+            return MilvusClient(uri, token=token, timeout=10)
+    except MilvusException as error:
+        raise IndexUnreachable(f"no Milvus server answers at {uri}: {error.message}.") from error
+
+
+def _open(file: Path) -> MilvusClient:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with _quiet("milvus_lite.server_manager"):
+            return MilvusClient(str(file))
+    except MilvusException as error:
+        raise IndexLocked(f"another process holds the Milvus Lite folder {file}.") from error
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Milvus logs a stack trace of the very error that is explained here."""
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before

@@ -1,0 +1,78 @@
+"""Errors as application/problem+json: a stable code, the facts, the next step."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from feature_repo.contracts.errors import FoundError
+from serving.errors import InvalidRequest, ServingError
+from serving.messages import Problem
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def documented(*errors: type[ServingError]) -> dict[int | str, dict[str, Any]]:
+    """These errors as OpenAPI responses by status."""
+    schema = Problem.model_json_schema()
+    by_status: dict[int | str, dict[str, Any]] = {}
+    known_errors: tuple[type[ServingError], ...] = (*errors, InvalidRequest)
+    for error in known_errors:
+        known = by_status.setdefault(error.status, {"content": {MEDIA_TYPE: {"schema": schema}}, "description": ""})
+        codes = [code for code in (known["description"], error.code) if code]
+        known["description"] = ", ".join(dict.fromkeys(codes))
+    return by_status
+
+
+def install(app: FastAPI) -> None:
+    """Every error leaves the app as a problem."""
+    app.add_exception_handler(FoundError, _found_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _found_error(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, ServingError):
+        return _problem(request, status=error.status, code=error.code, detail=error.detail, hint=error.hint)
+    return _problem(request, status=422, code="refused", detail=str(error), hint=InvalidRequest.hint)
+
+
+def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    told = "; ".join(f"{'.'.join(str(at) for at in e['loc'])}: {e['msg']}" for e in error.errors())
+    known = InvalidRequest(f"the request is not valid: {told}.")
+    return _problem(request, status=known.status, code=known.code, detail=known.detail, hint=known.hint)
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).name.lower()
+    return _problem(
+        request,
+        status=error.status_code,
+        code=code,
+        detail=f"{request.method} {request.url.path}: {error.detail}.",
+        hint="See /docs for the routes and their methods.",
+    )
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    detail = "the server failed to answer; this is a fault of the server and not of the request."
+    return _problem(request, status=500, code=ServingError.code, detail=detail, hint=ServingError.hint)
+
+
+def _problem(request: Request, *, status: int, code: str, detail: str, hint: str) -> JSONResponse:
+    problem = Problem(
+        type=f"urn:found:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        code=code,
+        hint=hint,
+    )
+    return JSONResponse(problem.model_dump(), status_code=status, media_type=MEDIA_TYPE)

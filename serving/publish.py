@@ -1,0 +1,191 @@
+"""Publication of one day's embeddings into Milvus: `python -m serving.publish --ds D`.
+
+A model version has one collection. Publishing a day brings that collection to the day's users - it upserts
+the rows whose input hash differs from the stored one and deletes the users that are gone -, checks it, stamps
+it with the day, and points the alias to it. The same model therefore costs only the night's change, and a new
+model starts from an empty collection behind the alias of the old one. A killed run is repaired by the next.
+
+Unchanged rows are not rewritten to carry the new day: Milvus up to 2.5 cannot update one field of a row, and a
+nightly upsert of a million equal vectors is how a Milvus runs out of memory. The day is a property of the
+collection, which a swap moves together with its vectors; after a publication the alias holds every user of the
+day, and `found_ds` of its collection is the day.
+"""
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.names import ALIAS, Workdir, collection
+from feature_repo.contracts.settings import Settings, read_settings
+from feature_repo.contracts.templates import TEMPLATE_VERSION
+from serving import running
+from serving.embeddings import Embeddings, read_embeddings
+from serving.errors import NothingToRollBack, PublicationRefused
+from serving.index import Publication, UserIndex, open_index
+
+CANARIES = 20
+_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publication did. `swapped_from` is the collection that the alias named before, if another."""
+
+    collection: str
+    model_version: str
+    template_version: int
+    ds: str
+    users: int
+    written: int
+    deleted: int
+    swapped_from: str = ""
+
+    def __str__(self) -> str:
+        swap = f"; alias {ALIAS!r} moved from {self.swapped_from}" if self.swapped_from else ""
+        return (
+            f"{self.collection} holds {self.users} users as of {self.ds}: "
+            f"{self.written} written, {self.deleted} deleted{swap}"
+        )
+
+
+def publish(index: UserIndex, work: Workdir, ds: date) -> Published:
+    """Afterwards the alias names a collection of exactly the users of `ds`, checked and stamped with it.
+
+    Raises PublicationRefused, with the alias untouched, if the embeddings or the finished collection fail a check.
+    """
+    embeddings = read_embeddings(work, ds)
+    target = _collection_of(index, embeddings)
+    stored = index.input_hashes(target.collection)
+    gone = [user for user in stored if user not in embeddings.input_hashes]
+    deleted = index.delete(target.collection, gone)
+    changed = {user for user, found in embeddings.input_hashes.items() if stored.get(user) != found}
+    written = index.upsert(target.collection, embeddings.rows(changed.__contains__))
+    current = index.published()
+    if current is None or current.collection != target.collection:
+        index.settle(target.collection)
+    _check(index, target, embeddings)
+    swapped_from = _serve(index, target, ds, current)
+    return Published(
+        collection=target.collection,
+        model_version=target.model_version,
+        template_version=target.template_version,
+        ds=ds.isoformat(),
+        users=len(embeddings.input_hashes),
+        written=written,
+        deleted=deleted,
+        swapped_from=swapped_from,
+    )
+
+
+def rollback(index: UserIndex, work: Workdir) -> Publication:
+    """Points the alias, and the model in service, back to what they were before the last new model."""
+    current = index.published()
+    if current is None or current.previous not in index.collections():
+        raise NothingToRollBack(
+            f"no previous collection is kept beside {current.collection}." if current else "nothing was published yet."
+        )
+    previous = index.describe(current.previous)
+    index.point_alias(previous.collection)
+    if (work.models / previous.model_version).is_dir():
+        _replace_text(work.current_model, previous.model_version)
+    return previous
+
+
+def _collection_of(index: UserIndex, embeddings: Embeddings) -> Publication:
+    """The collection of the embeddings' model, made if there is none."""
+    name = collection(embeddings.model_version)
+    if name in index.collections():
+        found = index.describe(name)
+        if found.dimension != embeddings.dimension:
+            raise PublicationRefused(
+                f"{name} holds vectors of {found.dimension} numbers, those of {embeddings.ds} have "
+                f"{embeddings.dimension}: a model of another width needs another version."
+            )
+        return found
+    fresh = Publication(
+        collection=name,
+        dimension=embeddings.dimension,
+        model_version=embeddings.model_version,
+        template_version=TEMPLATE_VERSION,
+    )
+    index.create(fresh)
+    return fresh
+
+
+def _check(index: UserIndex, target: Publication, embeddings: Embeddings) -> None:
+    """Refuses a collection that does not hold the day: by number of rows, and by canaries' vectors and searches."""
+    name, users = target.collection, list(embeddings.input_hashes)
+    if (found := index.count(name)) != len(users):
+        raise PublicationRefused(f"{name} must hold {len(users)} users, Milvus counts {found}.")
+    chosen = set(users[:: -(-len(users) // CANARIES)])
+    canaries = list(embeddings.rows(chosen.__contains__))
+    stored = index.vectors(name, [canary.user_id for canary in canaries])
+    for canary in canaries:
+        vector = stored.get(canary.user_id)
+        if vector is None or not np.allclose(vector, canary.vector, rtol=1e-3, atol=1e-3):
+            raise PublicationRefused(f"{name} does not hold the vector of user {canary.user_id!r} as it was embedded.")
+        own = float(vector.astype(np.float64) @ vector.astype(np.float64))
+        best = index.search(name, vector, 1)[0]
+        if best.score < own * (1 - _TOLERANCE):
+            raise PublicationRefused(
+                f"{name} answers the vector of user {canary.user_id!r} with {best.user_id!r} at {best.score:.6g}, "
+                f"below the user's own {own:.6g}: its search index is broken."
+            )
+
+
+def _serve(index: UserIndex, target: Publication, ds: date, current: Publication | None) -> str:
+    """Stamps and serves the collection; keeps the one that it replaces and drops older ones."""
+    replaced = current.collection if current and current.collection != target.collection else ""
+    index.stamp(target.collection, ds=ds.isoformat(), previous=replaced)
+    if current is None or replaced:
+        index.point_alias(target.collection)
+    kept = {target.collection, replaced or target.previous}
+    for name in index.collections():
+        if name not in kept:
+            index.drop(name)
+    return replaced
+
+
+def _replace_text(path: Path, text: str) -> None:
+    """The file holds the old text or the new one, never a part."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text)
+    beside.replace(path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m serving.publish", description="Publish a day's embeddings.")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--ds", type=date.fromisoformat, help="the day to publish, e.g. 2011-09-01")
+    what.add_argument("--rollback", action="store_true", help="serve the previous model's collection again")
+    parser.add_argument("--workdir")
+    given = parser.parse_args(arguments)
+    try:
+        settings = read_settings(os.environ, Path.cwd()).with_arguments(vars(given))
+        print(_through_the_owner(settings, given.ds))
+    except FoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _through_the_owner(settings: Settings, ds: date | None) -> str:
+    """A running server owns its Milvus Lite file: it publishes. Otherwise this process does; None rolls back."""
+    server = None if settings.milvus_uri else running.server_of(settings.work)
+    if server:
+        path, body = ("publish", {"ds": ds.isoformat()}) if ds else ("rollback", {})
+        return str(running.post(f"{server}/v1/admin/{path}", body, key=settings.admin_key)["message"])
+    with open_index(settings) as index:
+        if ds:
+            return str(publish(index, settings.work, ds))
+        return f"{rollback(index, settings.work).collection} is served again"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

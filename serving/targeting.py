@@ -1,0 +1,170 @@
+"""Audiences: from a sentence, or from seed users, to users with scores, probabilities and reasons.
+
+The score of a user is the inner product of the user's vector and the query's; the model turns it into the
+probability that the user does what was asked within the model's horizon.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.errors import AudienceTooLarge, ContradictingSeeds, InvalidRequest, NoSeeds, UnknownUsers
+from serving.index import MOST_USERS, Hit, Publication, UserIndex
+from serving.reasons import Histories, Reason
+from serving.texts import TextTable
+from serving.user_features import OnlineFeatures
+
+NEGATIVES_PER_POSITIVE = 4
+MOST_EXPLAINED = 100
+"""Reasons are for people who read a list; beyond this many users nobody does."""
+MOST_SEEDS_READ = 20
+"""Without a demand, the histories of this many positives say what a reason should be near to."""
+_SEED = 0
+
+Vectors = NDArray[np.float32]
+
+
+class DemandModel(Protocol):
+    """What serving needs of a model."""
+
+    @property
+    def version(self) -> str: ...
+
+    def encode_demands(self, texts: Sequence[str], day: date) -> Vectors: ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors: ...
+
+    def probabilities(self, scores: NDArray[Any]) -> NDArray[Any]: ...
+
+
+PromptTuner = Callable[..., Vectors]
+"""`model.few_shot.tune_prompt(model, demand, day, positives, negatives, seed)`."""
+
+
+@dataclass(frozen=True)
+class Member:
+    user_id: str
+    score: float
+    probability: float
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Audience:
+    """The users, best first, and what answered. `negatives` are the seeds that were drawn, if any were."""
+
+    users: tuple[Member, ...]
+    demand: str
+    model_version: str
+    collection: str
+    ds: str
+    template_version: int
+    negatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Targeting:
+    """One model and the collection that it made: what answers until the next publication."""
+
+    model: DemandModel
+    index: UserIndex
+    publication: Publication
+    features: OnlineFeatures
+    texts: TextTable
+    tune_prompt: PromptTuner
+
+    @property
+    def day(self) -> date:
+        return date.fromisoformat(self.publication.ds)
+
+    def target(self, demand: str, *, size: int, minimum_probability: float = 0.0) -> Audience:
+        """The `size` likeliest users of those at or above the minimum probability."""
+        if not demand.strip():
+            raise InvalidRequest("a demand must be a sentence, found an empty one.")
+        query = self.model.encode_demands([demand], self.day)[0]
+        hits = self.index.search(self.publication.collection, query, size)
+        probabilities = self._probabilities(hits)
+        likely = [hit for hit in hits if probabilities[hit.user_id] >= minimum_probability]
+        histories = self._histories([hit.user_id for hit in likely])
+        towards = self.model.encode_texts([demand])[0]
+        return self._audience(likely, histories, towards, demand)
+
+    def lookalike(
+        self, positives: Sequence[str], *, negatives: Sequence[str] = (), demand: str = "", size: int
+    ) -> Audience:
+        """The `size` users nearest to the positives and away from the negatives, without the seeds themselves.
+
+        Without negatives, random users take their place. Raises UnknownUsers naming the seeds that have no vector.
+        """
+        liked, disliked = list(dict.fromkeys(positives)), list(dict.fromkeys(negatives))
+        if not liked:
+            raise NoSeeds("a lookalike audience needs positive seeds, found none.")
+        if both := sorted(set(liked) & set(disliked)):
+            raise ContradictingSeeds(f"a seed is either positive or negative, found as both: {both}.")
+        drawn = [] if disliked else self._others(liked)
+        given = {*liked, *disliked}
+        if size + len(given) > MOST_USERS:
+            raise AudienceTooLarge(f"an audience and its seeds are at most {MOST_USERS} users, asked for {size}.")
+        query = self._tune(liked, [*disliked, *drawn], demand)
+        found = self.index.search(self.publication.collection, query, size + len(given))
+        hits = [hit for hit in found if hit.user_id not in given][:size]
+        histories = self._histories([hit.user_id for hit in hits], also=liked[:MOST_SEEDS_READ])
+        towards = self.model.encode_texts([demand])[0] if demand.strip() else histories.mean(liked[:MOST_SEEDS_READ])
+        return self._audience(hits, histories, towards, demand, negatives=drawn)
+
+    def _others(self, positives: list[str]) -> list[str]:
+        wanted = NEGATIVES_PER_POSITIVE * len(positives)
+        return self.index.sample(self.publication.collection, wanted, seed=_SEED, without=positives)
+
+    def _tune(self, positives: list[str], negatives: list[str], demand: str) -> Vectors:
+        stored = self.index.vectors(self.publication.collection, [*positives, *negatives])
+        if unknown := [user for user in (*positives, *negatives) if user not in stored]:
+            raise UnknownUsers(
+                f"the index {self.publication.collection} holds no user {', '.join(map(repr, unknown))}."
+            )
+        if not negatives:
+            raise NoSeeds("seeds need users to stand apart from, but the index holds no others than the positives.")
+        return self.tune_prompt(
+            self.model,
+            demand,
+            self.day,
+            positives=np.stack([stored[user] for user in positives]),
+            negatives=np.stack([stored[user] for user in negatives]),
+            seed=_SEED,
+        )
+
+    def _histories(self, users: Sequence[str], *, also: Sequence[str] = ()) -> Histories:
+        shown = [*users[:MOST_EXPLAINED], *also]
+        return Histories(shown, self.features, self.texts, lambda texts: self.model.encode_texts(texts))
+
+    def _probabilities(self, hits: Sequence[Hit]) -> dict[str, float]:
+        found = self.model.probabilities(np.array([hit.score for hit in hits]))
+        return {hit.user_id: float(p) for hit, p in zip(hits, found, strict=True)}
+
+    def _audience(
+        self,
+        hits: Sequence[Hit],
+        histories: Histories,
+        towards: Vectors | None,
+        demand: str,
+        *,
+        negatives: Sequence[str] = (),
+    ) -> Audience:
+        reasons = histories.reasons(towards) if towards is not None else {}
+        probabilities = self._probabilities(hits)
+        members = (
+            Member(hit.user_id, hit.score, probabilities[hit.user_id], reasons.get(hit.user_id, ())) for hit in hits
+        )
+        return Audience(
+            users=tuple(members),
+            demand=demand,
+            model_version=self.publication.model_version,
+            collection=self.publication.collection,
+            ds=self.publication.ds,
+            template_version=self.publication.template_version,
+            negatives=tuple(negatives),
+        )

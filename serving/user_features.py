@@ -1,0 +1,81 @@
+"""A user's features as Feast serves them online."""
+
+import math
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from feast import FeatureStore
+from feast.errors import FeastObjectNotFoundException
+from feast.repo_config import load_repo_config
+
+from feature_repo.contracts.events import BEHAVIOUR_SOURCES
+from feature_repo.contracts.names import HISTORY, JOIN_KEY, SEARCHES, SERVING_SERVICE
+from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.steps import PROJECT
+from serving.errors import FeaturesMissing, UserWithoutFeatures
+
+_VIEWS = {**dict.fromkeys(BEHAVIOUR_SOURCES, HISTORY), "searches": SEARCHES}
+
+
+class OnlineFeatures:
+    """Feast's online store of one work directory; thread-safe."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._store = _open_store(settings)
+        self._turn = threading.Lock()
+
+    def of(self, user_id: str) -> dict[str, dict[str, Any]]:
+        """Every feature of the serving service, by view. Raises UserWithoutFeatures for a user who has none."""
+        features: dict[str, dict[str, Any]] = {}
+        for name, values in self._read(SERVING_SERVICE, [user_id]).items():
+            if name != JOIN_KEY:
+                view, own = name.split("__", 1)
+                features.setdefault(view, {})[own] = _plain(values[0])
+        if all(value is None for view in features.values() for value in view.values()):
+            raise UserWithoutFeatures(f"the online store has no features of user {user_id!r}.")
+        return features
+
+    def text_keys(self, user_ids: Sequence[str]) -> dict[str, list[int]]:
+        """Per user the distinct keys of the history's texts and searches, newest first."""
+        if not user_ids:
+            return {}
+        names = [f"{view}:{source}_{kind}" for source, view in _VIEWS.items() for kind in ("text", "day")]
+        found = self._read(names, user_ids)
+        return {user: _newest_first(found, at) for at, user in enumerate(user_ids)}
+
+    def _read(self, wanted: str | list[str], user_ids: Sequence[str]) -> Mapping[str, list[Any]]:
+        """Features by name, or those of a service, as `view__feature`: a profile may call a column like one of ours."""
+        rows = [{JOIN_KEY: user} for user in user_ids]
+        with self._turn:
+            try:
+                features = self._store.get_feature_service(wanted) if isinstance(wanted, str) else wanted
+                found = self._store.get_online_features(features=features, entity_rows=rows, full_feature_names=True)
+                return dict(found.to_dict())
+            except FeastObjectNotFoundException as error:
+                raise FeaturesMissing(f"the online store holds no features yet: {error}.") from error
+
+
+def _open_store(settings: Settings) -> FeatureStore:
+    os.environ["FOUND_WORKDIR"] = str(settings.work.root)
+    config = load_repo_config(PROJECT / "feature_repo", PROJECT / "feature_repo" / "feature_store.yaml")
+    if settings.online_store == "redis":
+        config.online_config = {"type": "redis", "connection_string": settings.redis}
+    return FeatureStore(config=config)
+
+
+def _newest_first(found: Mapping[str, list[Any]], at: int) -> list[int]:
+    events: list[tuple[int, int, int]] = []
+    for source, view in _VIEWS.items():
+        texts, days = found[f"{view}__{source}_text"][at] or [], found[f"{view}__{source}_day"][at] or []
+        pairs = zip(texts, days, strict=True)
+        events += [(-day, position, key) for position, (key, day) in enumerate(pairs) if key]
+    return list(dict.fromkeys(key for _, _, key in sorted(events)))
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON knows it: null for NaN."""
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

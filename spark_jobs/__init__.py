@@ -1,0 +1,1 @@
+"""Spark jobs: a lake becomes feature partitions, training pairs and embeddings."""

@@ -1,0 +1,165 @@
+"""The vectors of every user of a snapshot, by the model in service, published as WORKDIR/features/embedding/ds=D.
+
+spark-submit spark_jobs/embed_users.py --ds 2011-06-01
+"""
+
+import argparse
+from collections.abc import Iterator
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.inputs import Lengths
+from feature_repo.contracts.names import EMBEDDING, HISTORY, JOIN_KEY, TEXTS, TIMESTAMP, Workdir
+from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.windows import cutoff_instant
+from model import pointers
+from model.found import EPOCH, FoundModel
+from model.text_cache import CachedEncoder, TextTable, read_table
+from model.text_encoder import TextEncoder
+from spark_jobs.model_inputs import model_inputs, snapshot_inputs
+from spark_jobs.partitions import publish, write_files
+from spark_jobs.session import main, parser, say, spark_session
+
+BATCH_USERS = 256
+SCHEMA = "user_id string, event_timestamp timestamp, vector array<float>, input_hash string, model_version string"
+KEPT_VECTOR, KEPT_HASH = "kept_vector", "kept_hash"
+
+
+def embed_users(spark: SparkSession, settings: Settings, ds: date, *, model: Path, full: bool) -> None:
+    """Publishes the partition of `ds`. Users whose input hash is that of the newest earlier partition of the same
+    model keep their vector, unless `full`."""
+    work = settings.work
+    if not work.partition(HISTORY, ds).exists():
+        raise FoundError(f"no snapshot of {ds} in {work.root}: run spark_jobs/build_features.py --ds {ds} first.")
+    found = FoundModel.from_pretrained(model)
+    cache = _encode_texts(work, ds, found)
+    rows = _with_kept(spark, _inputs(spark, work, ds, found), work, ds, "" if full else found.version)
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", BATCH_USERS)
+    embedded = rows.mapInArrow(_embedder(str(model), str(cache)), SCHEMA)
+    publish(work.partition(EMBEDDING, ds), lambda folder: write_files(embedded, folder))
+    written = spark.read.parquet(str(work.partition(EMBEDDING, ds)))
+    say(f"embed: {written.count()} users as of {ds} by model {found.version}")
+
+
+def _encode_texts(work: Workdir, ds: date, found: FoundModel) -> Path:
+    """Brings every text of the snapshot into the cache; returns the cache's folder."""
+    recipe = found.recipe
+    table = pq.read_table(str(work.partition(TEXTS, ds)), columns=["text_key", "text"])
+    encoder = CachedEncoder(work.text_cache, TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens))
+    encoder.table(table["text_key"].to_numpy(), table["text"].to_pylist())
+    return encoder.cache.folder
+
+
+def _inputs(spark: SparkSession, work: Workdir, ds: date, found: FoundModel) -> DataFrame:
+    metadata = found.metadata
+    profile = metadata["profile"]
+    joined = snapshot_inputs(spark, work, ds)
+    rows = model_inputs(
+        joined, Lengths(**metadata["lengths"]), categorical=profile["categorical"], numeric=profile["numeric"]
+    )
+    return rows.withColumn("cutoff_day", F.lit((ds - EPOCH).days).cast("int"))
+
+
+def _with_kept(spark: SparkSession, rows: DataFrame, work: Workdir, ds: date, version: str) -> DataFrame:
+    """The rows with the vector and hash that this model gave the user in the newest earlier partition."""
+    earlier = [d for d in _published(work) if d < ds]
+    if not version or not earlier:
+        empty = F.lit(None).cast("array<float>").alias(KEPT_VECTOR), F.lit(None).cast("string").alias(KEPT_HASH)
+        kept = rows.select(JOIN_KEY, *empty).limit(0)
+    else:
+        newest = spark.read.parquet(str(work.partition(EMBEDDING, earlier[-1])))
+        kept = newest.filter(F.col("model_version") == version).select(
+            JOIN_KEY, F.col("vector").alias(KEPT_VECTOR), F.col("input_hash").alias(KEPT_HASH)
+        )
+    partitions = spark.sparkContext.defaultParallelism
+    return rows.join(kept, JOIN_KEY, how="left").repartition(partitions, JOIN_KEY).sortWithinPartitions(JOIN_KEY)
+
+
+def _published(work: Workdir) -> list[date]:
+    folders = work.view(EMBEDDING).glob("ds=*")
+    return sorted(date.fromisoformat(folder.name.removeprefix("ds=")) for folder in folders)
+
+
+def _embedder(model: str, cache: str) -> Any:
+    def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from spark_jobs.embed_users import embed_batch  # by name, so that a worker keeps what it has loaded
+
+        for batch in batches:
+            yield embed_batch(batch, model, cache)
+
+    return embed
+
+
+def embed_batch(batch: pa.RecordBatch, model: str, cache: str) -> pa.RecordBatch:
+    """The embeddings of one Arrow batch; a vector is computed only where the hash has changed."""
+    found, texts = loaded(model, cache)
+    columns = numpy_columns(batch)
+    hashes = np.array(found.input_hashes(columns), dtype=object)
+    kept = np.array(batch[KEPT_HASH].to_pylist(), dtype=object)
+    vectors: list[Any] = batch[KEPT_VECTOR].to_pylist()
+    changed = np.flatnonzero(hashes != kept)
+    if len(changed):
+        fresh = found.embed({name: values[changed] for name, values in columns.items()}, texts)
+        for row, vector in zip(changed, fresh, strict=True):
+            vectors[row] = vector
+    return pa.RecordBatch.from_arrays(
+        [
+            batch[JOIN_KEY],
+            batch[TIMESTAMP],
+            pa.array(vectors, pa.list_(pa.float32())),
+            pa.array(hashes.tolist()),
+            pa.array([found.version] * len(hashes)),
+        ],
+        names=[JOIN_KEY, TIMESTAMP, "vector", "input_hash", "model_version"],
+    )
+
+
+def numpy_columns(batch: pa.RecordBatch) -> dict[str, "np.ndarray"]:
+    """The input columns as [rows] or [rows, length]."""
+    columns = {}
+    for name in batch.schema.names:
+        if name in (JOIN_KEY, TIMESTAMP, KEPT_VECTOR, KEPT_HASH):
+            continue
+        values = batch[name]
+        is_list = pa.types.is_list(values.type)
+        flat = (values.flatten() if is_list else values).to_numpy(zero_copy_only=False)
+        columns[name] = flat.reshape(len(values), -1) if is_list else flat
+    return columns
+
+
+@lru_cache(maxsize=1)
+def loaded(model: str, cache: str) -> tuple[FoundModel, TextTable]:
+    """The model and the text vectors, once per worker."""
+    torch.set_num_threads(1)
+    return FoundModel.from_pretrained(model), read_table(Path(cache))
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> None:
+    settings.require("workdir")
+    ds = cutoff_instant(arguments.ds).date()
+    advice = "train one with `torchrun -m model.train --stage 1`, then `--stage 2`"
+    model = Path(arguments.model) if arguments.model else pointers.current(settings.work.models, missing=advice)
+    with spark_session(settings, job="embed_users") as spark:
+        embed_users(spark, settings, ds, model=model, full=arguments.full)
+
+
+def arguments() -> argparse.ArgumentParser:
+    parse = parser(__doc__, "workdir", "spark_master")
+    parse.add_argument("--ds", required=True, help="the cut-off: 00:00 UTC of this date")
+    parse.add_argument("--model", help="folder of a model; default: the current one in WORKDIR/models")
+    parse.add_argument("--full", action="store_true", help="embed every user, also where nothing changed")
+    return parse
+
+
+if __name__ == "__main__":
+    main(run, arguments())

@@ -1,0 +1,44 @@
+"""What tests share: one Spark session, the real lakes where they are, a tiny lake."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from factories import story_lake
+
+from feature_repo.contracts.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytest_plugins = ["model_pairs"]
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator["SparkSession"]:
+    """The jobs' own session, small; stopped at the end."""
+    from spark_jobs.session import spark_session
+
+    session = spark_session(Settings(spark_master="local[2]", spark_memory="2g"), job="tests")
+    session.conf.set("spark.sql.shuffle.partitions", "2")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def lakes() -> Path:
+    """The folder of real lakes; tests that need one are skipped where it is absent."""
+    folder = Path(os.environ.get("FOUND_LAKES") or PROJECT / "../shared/lakes").resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no real lakes at {folder}: set FOUND_LAKES")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 users, 400 days, all five sources; read-only."""
+    return story_lake(tmp_path_factory.mktemp("lakes") / "tiny")

@@ -1,0 +1,113 @@
+"""A small work directory as the steps leave it, and a model that is nothing but arithmetic."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from feature_repo.contracts.inputs import Lengths, activity_columns, history_columns, search_columns
+from feature_repo.contracts.names import Workdir
+from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.templates import text_key
+from feature_repo.store import materialize
+
+WORDS = 16
+DAY = date(2024, 6, 1)
+LENGTHS = Lengths(events=4, searches=2)
+TEXTS = ("picnic basket", "garden plant", "lunch bag", "cake stand")
+
+
+def words_vector(text: str) -> np.ndarray:
+    vector = np.full(WORDS, 1e-3, dtype=np.float32)
+    for word in text.lower().split():
+        vector[hashlib.md5(word.encode()).digest()[0] % WORDS] += 1.0
+    return vector / np.linalg.norm(vector)
+
+
+@dataclass
+class WordModel:
+    """Texts are unit vectors of word counts; the propensity is at index 0, with a constant 1 in the query."""
+
+    version: str
+
+    @classmethod
+    def load(cls, folder: Path) -> "WordModel":
+        return cls((folder / "version").read_text())
+
+    def encode_texts(self, texts):
+        return np.stack([words_vector(t) for t in texts])
+
+    def encode_demands(self, texts, day):
+        return np.concatenate([np.ones((len(texts), 1), np.float32), self.encode_texts(texts)], axis=1)
+
+    def probabilities(self, scores):
+        return 1 / (1 + np.exp(-np.asarray(scores)))
+
+
+def tune_by_difference(model, demand, day, *, positives, negatives, seed):
+    return (positives.mean(axis=0) - negatives.mean(axis=0)).astype(np.float32)
+
+
+def user_name(at: int) -> str:
+    return f"u{at:03d}"
+
+
+def user_vector(at: int) -> np.ndarray:
+    propensity = np.float32((at % 7) / 100)
+    return np.concatenate([[propensity], words_vector(TEXTS[at % len(TEXTS)])]).astype(np.float32)
+
+
+def write(path: Path, columns: dict) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path / "part-00000.parquet")
+
+
+def write_embeddings(work: Workdir, ds: date, rows: dict[str, tuple[np.ndarray, str]], *, version: str = "v1") -> None:
+    users = sorted(rows)
+    write(
+        work.partition("embedding", ds),
+        {
+            "user_id": users,
+            "event_timestamp": [datetime(ds.year, ds.month, ds.day, tzinfo=UTC)] * len(users),
+            "vector": pa.array([rows[u][0] for u in users], pa.list_(pa.float32())),
+            "input_hash": [rows[u][1] for u in users],
+            "model_version": [version] * len(users),
+        },
+    )
+    (work.models / version).mkdir(parents=True, exist_ok=True)
+    (work.models / version / "version").write_text(version)
+    work.current_model.write_text(version)
+
+
+def embedded(count: int) -> dict[str, tuple[np.ndarray, str]]:
+    return {user_name(at): (user_vector(at), f"hash-{at}") for at in range(count)}
+
+
+def write_features(settings: Settings, ds: date, count: int) -> None:
+    """User n bought text n % 4 yesterday, and `old thing` long ago; then everything goes online."""
+    work, users = settings.work, [user_name(at) for at in range(count)]
+    keys = {"user_id": users, "event_timestamp": [datetime(ds.year, ds.month, ds.day, tzinfo=UTC)] * count}
+    types = {"int64": pa.int64(), "int32": pa.int32(), "float32": pa.float32()}
+
+    def view(name, columns, filled):
+        values = {}
+        for column in columns:
+            blank = [0] * column.length if column.length else 0
+            kind = pa.list_(types[column.kind]) if column.length else types[column.kind]
+            values[column.name] = pa.array(filled.get(column.name) or [blank] * count, kind)
+        write(work.partition(name, ds), keys | values)
+
+    bought = [[text_key(TEXTS[at % len(TEXTS)]), text_key("old thing"), 0, 0] for at in range(count)]
+    filled = {"bills_text": bought, "bills_day": [[19874, 19000, 0, 0]] * count, "bills_length": [2] * count}
+    view("history", history_columns(LENGTHS), filled)
+    view("searches", search_columns(LENGTHS), {})
+    view("activity", activity_columns(), {})
+    texts = sorted([*TEXTS, "old thing"], key=text_key)
+    write(work.partition("texts", ds), {"text_key": [text_key(t) for t in texts], "text": texts})
+    work.profile_schema.write_text(json.dumps({"categorical": [], "numeric": []}))
+    materialize(settings, ds)

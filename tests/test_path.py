@@ -1,0 +1,138 @@
+"""From a lake to published vectors in one process: any mix of sources, a delta night, and serving's view of a user."""
+
+import os
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from factories import story_lake
+
+from feature_repo.contracts.names import EMBEDDING
+from feature_repo.contracts.settings import Settings
+
+CUTOFF = date(2023, 1, 15)
+BY_CUTOFF = {"horizon_days": 30, "cutoffs": "auto:2", "recipe": "tiny", "max_events": 16, "max_searches": 4}
+
+
+def settings_for(lake: Path, workdir: Path, **changed: object) -> Settings:
+    return replace(Settings(lake=str(lake), workdir=str(workdir), **BY_CUTOFF), **changed)  # type: ignore[arg-type]
+
+
+def trained(settings: Settings, seed: int = 0) -> str:
+    """Both stages in this process; returns the model's version."""
+    from model import train as training
+    from model.data import open_pairs
+    from model.distributed import Ranks
+    from model.recipes import recipe
+    from model.text_cache import CachedEncoder
+    from model.text_encoder import TextEncoder
+
+    chosen = recipe(settings.recipe)
+    encoder = CachedEncoder(
+        settings.work.text_cache, TextEncoder(chosen.encoder, max_tokens=chosen.max_tokens), Ranks()
+    )
+    job = training.Job(open_pairs(settings.work.pairs), chosen, encoder, settings.work.models, seed, Ranks())
+    training.stage1(job)
+    return training.stage2(job)
+
+
+def snapshot(spark, settings: Settings, ds: date, *, full: bool = False) -> dict[str, tuple[list[float], str]]:
+    """Features and embeddings of a night: {user: (vector, input hash)}."""
+    from model import pointers
+    from spark_jobs.build_features import build_features
+    from spark_jobs.embed_users import embed_users
+
+    build_features(spark, settings, [ds])
+    embed_users(spark, settings, ds, model=pointers.current(settings.work.models, missing=""), full=full)
+    rows = pq.read_table(str(settings.work.partition(EMBEDDING, ds))).to_pylist()
+    return {row["user_id"]: (row["vector"], row["input_hash"]) for row in rows}
+
+
+def prepared(spark, lake: Path, workdir: Path) -> Settings:
+    from spark_jobs.build_pairs import build_pairs
+
+    settings = settings_for(lake, workdir)
+    build_pairs(spark, settings, settings.windows, out=settings.work.pairs, until=CUTOFF)
+    trained(settings)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def night(spark, tiny_lake, tmp_path_factory):
+    settings = prepared(spark, tiny_lake, tmp_path_factory.mktemp("night"))
+    return settings, snapshot(spark, settings, CUTOFF)
+
+
+@pytest.mark.parametrize("sources", [("bills",), ("searches",), ("visits", "profiles")], ids="+".join)
+def test_a_lake_with_few_sources_runs_end_to_end(spark, tmp_path, sources):
+    lake = story_lake(tmp_path / "lake", *sources)
+    users = snapshot(spark, prepared(spark, lake, tmp_path / "work"), CUTOFF)
+    vectors = np.array([vector for vector, _ in users.values()])
+    assert len(users) > 10
+    assert np.isfinite(vectors).all()
+    assert len(np.unique(vectors.round(6), axis=0)) > len(users) / 2
+
+
+def test_every_user_of_the_night_has_one_vector(night, tiny_lake):
+    _, users = night
+    known = set()
+    for table in tiny_lake.glob("*/part-*.parquet"):
+        known |= set(pq.read_table(table, columns=["user_id"])["user_id"].to_pylist())
+    assert set(users) <= known
+    assert len(users) == 24
+
+
+def test_a_second_run_of_a_night_gives_the_same_bytes(spark, night):
+    settings, first = night
+    assert snapshot(spark, settings, CUTOFF) == first
+
+
+def test_a_delta_night_equals_a_full_one(spark, night):
+    settings, before = night
+    ds = date(2023, 1, 16)
+    delta = snapshot(spark, settings, ds)
+    unchanged = [user for user, (_, seen) in delta.items() if user in before and before[user][1] == seen]
+    full = snapshot(spark, settings, ds, full=True)
+    assert unchanged
+    assert {user: seen for user, (_, seen) in delta.items()} == {user: seen for user, (_, seen) in full.items()}
+    for user, (vector, _) in full.items():
+        np.testing.assert_allclose(delta[user][0], vector, atol=1e-5)
+
+
+def test_a_user_read_from_feast_gets_the_vector_that_spark_gave(night, monkeypatch):
+    from feature_repo.contracts.inputs import pair_columns
+    from feature_repo.online import online_columns
+    from feature_repo.store import materialize, open_store
+    from model import pointers
+    from model.found import FoundModel
+    from model.rows import columns_of
+    from model.text_cache import CachedEncoder
+    from model.text_encoder import TextEncoder
+
+    settings, users = night
+    monkeypatch.setenv("FOUND_WORKDIR", settings.workdir)
+    materialize(settings, CUTOFF)
+    model = FoundModel.from_pretrained(pointers.current(settings.work.models, missing=""))
+    encoder = CachedEncoder(
+        settings.work.text_cache, TextEncoder(model.recipe.encoder, max_tokens=model.recipe.max_tokens)
+    )
+    asked = sorted(users)[:5]
+    online = online_columns(open_store(settings), asked)
+    profile = model.metadata["profile"]
+    columns = columns_of(online, pair_columns(settings.lengths, categorical=1, numeric=1), profile=profile, day=CUTOFF)
+    vectors = model.embed(columns, encoder.cache.table())
+    for user, vector in zip(asked, vectors, strict=True):
+        stored = np.array(users[user][0])
+        assert vector @ stored / np.linalg.norm(vector) / np.linalg.norm(stored) > 0.99999
+
+
+def test_no_night_before_features_were_built(spark, night):
+    from feature_repo.contracts.errors import FoundError
+    from spark_jobs.embed_users import embed_users
+
+    settings, _ = night
+    with pytest.raises(FoundError, match=r"no snapshot of 2030-01-01 in .*: run spark_jobs/build_features.py --ds"):
+        embed_users(spark, settings, date(2030, 1, 1), model=Path(os.devnull), full=False)

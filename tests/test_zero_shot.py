@@ -1,0 +1,190 @@
+"""Scenarios are ranked by their sentence alone, and a model that saw their future is refused."""
+
+import json
+import math
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from model_pairs import CUTOFFS, LATER, TOPICS, some_users
+
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.names import EMBEDDING, Workdir
+from model.evaluation import zero_shot
+from model.evaluation.metrics import auc
+from model.evaluation.zero_shot import evaluate, read_labels, read_scenarios
+
+HORIZON = 30
+USERS = 120
+GHOST = "never seen"
+
+
+def scenario(number: int, cutoff=LATER) -> dict:
+    return {
+        "id": f"s{number}",
+        "demand": f"{TOPICS[number]} fans",
+        "cutoff": cutoff.isoformat(),
+        "horizon_days": HORIZON,
+        "domain": "shop",
+    }
+
+
+def write_scenarios(folder, documents, *, users=USERS):
+    """Three scenarios: who has the topic's habit does it; every fifth user is a fit label; one user has no history."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "scenarios.yaml").write_text(yaml.safe_dump(documents))
+    rows = [
+        {
+            "scenario_id": d["id"],
+            "user_id": f"u{key}",
+            "label": int(key % len(TOPICS) == int(d["id"][1:])),
+            "split": "fit" if key % 5 == 4 else "eval",
+        }
+        for d in documents
+        for key in range(1, users + 1)
+    ]
+    rows += [{"scenario_id": d["id"], "user_id": GHOST, "label": 0, "split": "eval"} for d in documents]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "labels.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vectors(trained, texts):
+    return trained.embed(some_users(USERS), texts)
+
+
+def write_run(root, vectors, models, cutoff=LATER):
+    """The work directory of one (cut-off, horizon), as `found evaluate` leaves it."""
+    run = root / f"{cutoff.isoformat()}_{HORIZON}d"
+    run.mkdir(parents=True)
+    (run / "models").symlink_to(models)
+    folder = Workdir(run).partition(EMBEDDING, cutoff)
+    folder.mkdir(parents=True)
+    ids = [f"u{key}" for key in range(1, len(vectors) + 1)]
+    pq.write_table(pa.table({"user_id": ids, "vector": vectors.tolist()}), folder / "part-00000.parquet")
+    return run
+
+
+@pytest.fixture
+def runs(tmp_path, vectors, trained_folder):
+    write_run(tmp_path / "runs", vectors, trained_folder)
+    return tmp_path / "runs"
+
+
+def report_of(folder, runs):
+    return evaluate(read_scenarios(folder / "scenarios.yaml"), read_labels(folder / "labels.parquet", "eval"), runs)
+
+
+def test_the_report_is_the_auc_of_user_times_sentence_on_the_eval_split(tmp_path, runs, trained, vectors):
+    folder = write_scenarios(tmp_path / "scenarios", [scenario(n) for n in range(3)])
+
+    report = report_of(folder, runs)
+
+    labels = read_labels(folder / "labels.parquet", "eval")
+    for number in range(3):
+        demand = trained.encode_demands([f"{TOPICS[number]} fans"], LATER)[0].astype(np.float64)
+        ghost = float(trained.embed_stranger(LATER).astype(np.float64) @ demand)
+        score = {f"u{i + 1}": float(v.astype(np.float64) @ demand) for i, v in enumerate(vectors)} | {GHOST: ghost}
+        own = labels[f"s{number}"]
+        expected = auc(np.array(list(own.values())), np.array([score[u] for u in own]))
+        row = report["scenarios"][f"s{number}"]
+        assert row["auc"] == pytest.approx(expected, abs=1e-9)
+        assert row["users"] == len(own) == 97 and row["base_rate"] == pytest.approx(24 / 97)
+    assert report["mean_auc"] == pytest.approx(np.mean([r["auc"] for r in report["scenarios"].values()]))
+    assert report["specificity_pairs"] == 3 and report["specificity"] > 0.5
+
+
+def test_what_is_for_reports_is_not_seen(tmp_path, runs):
+    plain = [scenario(n) for n in range(3)]
+    chatty = [d | {"label_rule": "habit", "users": 1, "base_rate": 0.9, "hint": "u4"} for d in plain]
+    folder = write_scenarios(tmp_path / "scenarios", chatty)
+    full = report_of(folder, runs)
+    (folder / "scenarios.yaml").write_text(yaml.safe_dump(plain))
+
+    assert report_of(folder, runs) == full
+
+
+def test_the_domain_may_be_missing(tmp_path, runs):
+    plain = [{k: v for k, v in scenario(n).items() if k != "domain"} for n in range(3)]
+    folder = write_scenarios(tmp_path / "scenarios", plain)
+
+    assert len(report_of(folder, runs)["scenarios"]) == 3
+
+
+def test_a_user_without_history_is_scored_not_dropped(tmp_path, runs):
+    folder = write_scenarios(tmp_path / "scenarios", [scenario(1)])
+    labels = read_labels(folder / "labels.parquet", "eval")
+
+    scores = zero_shot._scores(read_scenarios(folder / "scenarios.yaml"), labels, runs / f"{LATER}_{HORIZON}d")
+
+    assert list(scores[0]) == list(labels["s1"]) and math.isfinite(scores[0][GHOST])
+
+
+def test_too_few_users_for_a_pair_give_no_specificity(tmp_path, runs):
+    folder = write_scenarios(tmp_path / "scenarios", [scenario(n) for n in range(2)], users=40)
+
+    report = report_of(folder, runs)
+
+    assert report["specificity"] is None and report["specificity_pairs"] == 0
+    assert "specificity - (0 pairs)" in zero_shot.table(report)
+
+
+def test_a_model_that_saw_the_future_of_a_scenario_is_refused(tmp_path, vectors, trained_folder):
+    early = CUTOFFS[-1]
+    write_run(tmp_path / "runs", vectors, trained_folder, cutoff=early)
+    folder = write_scenarios(tmp_path / "scenarios", [scenario(0, cutoff=early)])
+
+    with pytest.raises(FoundError) as refused:
+        report_of(folder, tmp_path / "runs")
+    assert str(refused.value) == (
+        f"the model was trained on futures that pass the scenario's cut-off {early}: those of the cut-offs "
+        f"['{early}'] reach 30 days ahead. Train on earlier ones (build_pairs.py --until {early})."
+    )
+
+
+def test_a_missing_model_or_embedding_says_what_to_run(tmp_path, runs):
+    folder = write_scenarios(tmp_path / "scenarios", [scenario(0)])
+
+    with pytest.raises(FoundError, match=r"no current model in .*: run `found evaluate`, which trains it\."):
+        report_of(folder, tmp_path / "elsewhere")
+    partition = Workdir(runs / f"{LATER}_{HORIZON}d").partition(EMBEDDING, LATER)
+    partition.rename(partition.with_name("ds=2000-01-01"))
+    with pytest.raises(FoundError, match=rf"no embeddings of {LATER} in .*: run spark_jobs/embed_users.py --ds"):
+        report_of(folder, runs)
+
+
+@pytest.mark.parametrize("spoil", [{"cutoff": "soon"}, {"horizon_days": "long"}, {"demand": None, "id": None}])
+def test_a_scenario_that_cannot_be_read_is_refused(tmp_path, spoil):
+    document = {k: v for k, v in (scenario(0) | spoil).items() if v is not None}
+    folder = write_scenarios(tmp_path / "scenarios", [scenario(0)])
+    (folder / "scenarios.yaml").write_text(yaml.safe_dump([document]))
+
+    with pytest.raises(FoundError, match="each scenario has id, demand, cutoff and horizon_days; found"):
+        read_scenarios(folder / "scenarios.yaml")
+
+
+def test_the_command_writes_the_report_and_prints_the_table(tmp_path, runs, monkeypatch, capsys):
+    folder = write_scenarios(tmp_path / "scenarios", [scenario(n) for n in range(3)])
+    out = tmp_path / "evaluation.json"
+    monkeypatch.setattr(sys, "argv", ["zero_shot", "--scenarios", str(folder), "--runs", str(runs), "--out", str(out)])
+
+    zero_shot.main()
+
+    report = json.loads(out.read_text())["zero_shot"]
+    assert set(report) >= {"mean_auc", "specificity", "scenarios"} and set(report["scenarios"]) == {"s0", "s1", "s2"}
+    assert f"mean AUC {report['mean_auc']:.3f}" in capsys.readouterr().out
+    assert [p.name for p in tmp_path.glob(".evaluation*")] == []
+
+
+def test_the_command_prints_an_error_in_one_line_and_exits_with_2(tmp_path, monkeypatch, capsys):
+    folder = write_scenarios(tmp_path / "scenarios", [scenario(0)])
+    arguments = ["--scenarios", str(folder), "--runs", str(tmp_path / "none"), "--out", str(tmp_path / "out.json")]
+    monkeypatch.setattr(sys, "argv", ["zero_shot", *arguments])
+
+    with pytest.raises(SystemExit) as stopped:
+        zero_shot.main()
+    assert stopped.value.code == 2 and capsys.readouterr().err.startswith("error: no current model in ")
+    assert not (tmp_path / "out.json").exists()
