@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 from feast import FeatureStore, FeatureView, RepoConfig
 from feast.errors import FeatureViewNotFoundException
 
 from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.feast_config import BATCH_USERS, feast_config
 from feature_repo.contracts.names import INPUT_VIEWS, PROFILE, TIMESTAMP, Workdir
 from feature_repo.contracts.settings import Settings, read_settings
 from feature_repo.contracts.windows import cutoff_instant
@@ -24,43 +24,12 @@ from feature_repo.definitions import define
 from feature_repo.online import online_columns
 from feature_repo.point_in_time import point_in_time
 
-__all__ = ["apply", "materialize", "online_columns", "open_store", "point_in_time", "repo_config"]
-
-PROJECT = "found"
-BATCH_USERS = 2000
-"""Users per write: it bounds memory, and how long a reader may have to wait for SQLite."""
-
-
-def repo_config(settings: Settings) -> RepoConfig:
-    """Feast's configuration; with default settings the one of feature_store.yaml.
-
-    Raises FoundError where the work directory is not set or the online store is unknown.
-    """
-    feast = settings.work.feast
-    return RepoConfig(
-        project=PROJECT,
-        provider="local",
-        registry=str(feast / "registry.db"),
-        offline_store={"type": "duckdb"},
-        online_store=_online_store(settings, feast),
-        entity_key_serialization_version=3,
-        materialization={"online_write_batch_size": BATCH_USERS},
-    )
-
-
-def _online_store(settings: Settings, feast: Path) -> dict[str, Any]:
-    if settings.online_store == "sqlite":
-        return {"type": "sqlite", "path": str(feast / "online.db")}
-    if settings.online_store == "redis":
-        return {"type": "redis", "connection_string": settings.redis}
-    raise FoundError(
-        f"online_store must be `sqlite` or `redis`, found {settings.online_store!r}: set FOUND_ONLINE_STORE."
-    )
+__all__ = ["apply", "materialize", "online_columns", "open_store", "point_in_time"]
 
 
 def open_store(settings: Settings) -> FeatureStore:
     """The feature store of the settings; apply it once before looking anything up."""
-    return FeatureStore(config=repo_config(settings))
+    return FeatureStore(config=RepoConfig(**feast_config(settings)))
 
 
 def apply(settings: Settings) -> FeatureStore:

@@ -6,6 +6,7 @@ Nothing heavy is imported before a command needs it: `found --help` answers at o
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,7 @@ from feature_repo.contracts.steps import PROJECT
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. A FoundError is printed as one line; the exit code is then 2, or the failed step's."""
     given = _parser().parse_args(arguments)
+    _quiet_libraries()
     for folder in ("lake", "workdir"):
         if getattr(given, folder, None):
             setattr(given, folder, str(Path(getattr(given, folder)).absolute()))
@@ -30,6 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _quiet_libraries() -> None:
+    """Deprecations and progress bars among libraries are no news for who asks for an audience."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def _generate(given: argparse.Namespace, settings: Settings) -> int:

@@ -13,10 +13,17 @@ import psutil
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.steps import PROJECT
 
 SAMPLE_SECONDS = 0.5
 SHOWN_LINES = 20
 _PATIENCE_SECONDS = 10
+_DEFAULTS = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "PYTHONWARNINGS": "ignore",  # deprecations among libraries are no news for who runs a step
+    "SPARK_CONF_DIR": str(PROJECT / "spark_jobs" / "conf"),
+}
 
 
 class StepFailed(FoundError):
@@ -42,7 +49,8 @@ def environment(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:
     paths = [programs, *(p for p in base.get("PATH", "").split(os.pathsep) if p and p != programs)]
     environ = dict(base) | settings.environment()
     environ |= {"PATH": os.pathsep.join(paths), "PYSPARK_PYTHON": sys.executable}
-    environ.setdefault("HF_HUB_OFFLINE", "1")
+    for name, value in _DEFAULTS.items():
+        environ.setdefault(name, value)
     if java := _java_home(environ):
         environ["JAVA_HOME"] = java
     return environ

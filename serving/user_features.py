@@ -1,19 +1,17 @@
 """A user's features as Feast serves them online."""
 
 import math
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from feast import FeatureStore
+from feast import FeatureStore, RepoConfig
 from feast.errors import FeastObjectNotFoundException
-from feast.repo_config import load_repo_config
 
 from feature_repo.contracts.events import BEHAVIOUR_SOURCES
+from feature_repo.contracts.feast_config import feast_config
 from feature_repo.contracts.names import HISTORY, JOIN_KEY, SEARCHES, SERVING_SERVICE
 from feature_repo.contracts.settings import Settings
-from feature_repo.contracts.steps import PROJECT
 from serving.errors import FeaturesMissing, UserWithoutFeatures
 
 _VIEWS = {**dict.fromkeys(BEHAVIOUR_SOURCES, HISTORY), "searches": SEARCHES}
@@ -23,7 +21,7 @@ class OnlineFeatures:
     """Feast's online store of one work directory; thread-safe."""
 
     def __init__(self, settings: Settings) -> None:
-        self._store = _open_store(settings)
+        self._store = FeatureStore(config=RepoConfig(**feast_config(settings)))
         self._turn = threading.Lock()
 
     def of(self, user_id: str) -> dict[str, dict[str, Any]]:
@@ -55,14 +53,6 @@ class OnlineFeatures:
                 return dict(found.to_dict())
             except FeastObjectNotFoundException as error:
                 raise FeaturesMissing(f"the online store holds no features yet: {error}.") from error
-
-
-def _open_store(settings: Settings) -> FeatureStore:
-    os.environ["FOUND_WORKDIR"] = str(settings.work.root)
-    config = load_repo_config(PROJECT / "feature_repo", PROJECT / "feature_repo" / "feature_store.yaml")
-    if settings.online_store == "redis":
-        config.online_config = {"type": "redis", "connection_string": settings.redis}
-    return FeatureStore(config=config)
 
 
 def _newest_first(found: Mapping[str, list[Any]], at: int) -> list[int]:

@@ -13,7 +13,7 @@ from feature_repo.contracts.settings import Settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytest_plugins = ["model_pairs"]
+pytest_plugins = ["model_pairs", "served_lake"]
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -4,25 +4,16 @@ Airflow runs in processes of its own: it sets up logging and a database when it 
 """
 
 import json
-import os
 import shlex
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from random import Random
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from served_lake import DS, ROOT, USERS, environment
 
 from feature_repo.contracts.steps import NIGHTLY, TRAINING
 
-ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
 STEPS = {"train_foundation": TRAINING, "nightly_embeddings": NIGHTLY}
-USERS = 60
-DS = "2024-04-01"
 
 READ_DAGS = """
 import datetime, json, pathlib, sys, time
@@ -81,20 +72,6 @@ client.load_collection("users")
 rows = client.query("users", filter="user_id != ''", output_fields=["user_id", "ds"], limit=1000)
 print("REPORT" + json.dumps({row["user_id"]: row["ds"] for row in rows}))
 """
-
-
-def environment(home: Path, **variables: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "HF_HUB_OFFLINE": "1",
-        "PYSPARK_PYTHON": sys.executable,
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        **variables,
-    }
 
 
 def report_of(script: str, *arguments: str, env: dict[str, str] | None = None):
@@ -167,62 +144,7 @@ def test_a_parameter_that_is_not_a_date_never_reaches_the_shell(parsed, name):
     assert parsed["dags"][name]["refused"] == ["ParamValidationError"] * 3
 
 
-def write_tiny_lake(root: Path) -> None:
-    """Bills, searches and profiles of 60 users over the half year before DS; every user has at least one bill."""
-    random = Random(7)
-    last = datetime.fromisoformat(DS).replace(tzinfo=UTC)
-    items = [("stroller", "baby"), ("diapers", "baby"), ("tent", "outdoor"), ("cooler", "outdoor"), ("novel", "books")]
-    bills, searches, profiles = [], [], []
-    for number in range(USERS):
-        user = f"u{number:03}"
-        favourite = items[number % len(items)]
-        for _ in range(random.randint(1, 20)):
-            item, category = favourite if random.random() < 0.7 else random.choice(items)
-            time = last - timedelta(minutes=random.randint(1, 180 * 24 * 60))
-            bills.append((user, time, item, category, float(random.randint(5, 200))))
-            searches.append((user, time - timedelta(minutes=5), f"cheap {item}"))
-        profiles.append((user, last - timedelta(days=200), random.choice(["Lyon", "Oslo"]), float(20 + number)))
-    tables = {
-        "bills": (bills, ["user_id", "event_time", "item", "category", "amount"]),
-        "searches": (searches, ["user_id", "event_time", "query"]),
-        "profiles": (profiles, ["user_id", "valid_from", "city", "age"]),
-    }
-    for name, (rows, columns) in tables.items():
-        table = pa.table({c: [row[i] for row in rows] for i, c in enumerate(columns)})
-        times = columns[1]
-        table = table.set_column(1, times, table[times].cast(pa.timestamp("us", tz="UTC")))
-        (root / name).mkdir(parents=True)
-        pq.write_table(table, root / name / "part-00000.parquet")
-    (root / "lake.yaml").write_text(f"name: tiny\nsources: {list(tables)}\ncurrency: EUR\nends: {DS}\n")
+def test_both_dags_bring_every_user_of_a_lake_into_service(served):
+    alias = report_of(READ_ALIAS, str(served.workdir / "milvus.db"), env=served.environ)
 
-
-def run_dag(name: str, environ: dict[str, str], **params: str) -> None:
-    command = [str(BIN / "airflow"), "dags", "test", name, DS, "--conf", json.dumps(params)]
-    done = subprocess.run(
-        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, cwd="/"
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
-
-
-def test_both_dags_bring_every_user_of_a_lake_into_service(tmp_path):
-    write_tiny_lake(tmp_path / "lake")
-    workdir = tmp_path / "work"
-    environ = environment(
-        tmp_path / "airflow",
-        FOUND_LAKE=str(tmp_path / "lake"),
-        FOUND_WORKDIR=str(workdir),
-        FOUND_RECIPE="tiny",
-        FOUND_HORIZON_DAYS="14",
-        FOUND_HISTORY_DAYS="120",
-        FOUND_MAX_EVENTS="16",
-        FOUND_MAX_SEARCHES="8",
-        FOUND_MAX_FUTURE="16",
-        FOUND_SPARK_MEMORY="1g",
-    )
-    subprocess.run([str(BIN / "airflow"), "db", "migrate"], env=environ, check=True, capture_output=True, timeout=180)
-
-    run_dag("train_foundation", environ, cutoffs="auto:3")
-    run_dag("nightly_embeddings", environ)
-
-    served = report_of(READ_ALIAS, str(workdir / "milvus.db"), env=environ)
-    assert served == {f"u{number:03}": DS for number in range(USERS)}
+    assert alias == {f"u{number:03}": DS for number in range(USERS)}

@@ -34,7 +34,7 @@ with warnings.catch_warnings():
     from feast import FeatureStore
 
     from feature_repo.definitions import define
-    from feature_repo.store import apply, main, materialize, online_columns, open_store, point_in_time, repo_config
+    from feature_repo.store import apply, main, materialize, online_columns, open_store, point_in_time
 
 ROOT = Path(__file__).parents[1]
 LENGTHS = Lengths(events=4, searches=3)
@@ -130,7 +130,7 @@ def test_the_yaml_file_and_the_settings_give_the_same_configuration(settings, mo
     monkeypatch.setenv("FOUND_WORKDIR", settings.workdir)
 
     by_file = FeatureStore(repo_path=str(ROOT / "feature_repo")).config
-    by_settings = repo_config(settings)
+    by_settings = open_store(settings).config
 
     def dumped(config):
         return config.model_dump(by_alias=True, exclude={"repo_path"}) | {
@@ -143,7 +143,7 @@ def test_the_yaml_file_and_the_settings_give_the_same_configuration(settings, mo
 
 
 def test_redis_is_chosen_by_settings_alone(settings):
-    config = repo_config(Settings(workdir=settings.workdir, online_store="redis", redis="cache:6379"))
+    config = open_store(Settings(workdir=settings.workdir, online_store="redis", redis="cache:6379")).config
 
     assert (config.online_store.type, config.online_store.connection_string) == ("redis", "cache:6379")
 
@@ -152,7 +152,7 @@ def test_an_unknown_online_store_is_refused(settings):
     with pytest.raises(
         FoundError, match="online_store must be `sqlite` or `redis`, found 'mongo': set FOUND_ONLINE_STORE"
     ):
-        repo_config(Settings(workdir=settings.workdir, online_store="mongo"))
+        open_store(Settings(workdir=settings.workdir, online_store="mongo"))
 
 
 def test_materialised_users_are_looked_up_with_every_column(settings):

@@ -1,6 +1,7 @@
 """Training pairs: the dataset's promises, checked on a tiny lake against the contract."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -245,7 +246,9 @@ class TestCutoffs:
 def test_the_bare_command_names_every_missing_setting(tmp_path):
     job = [sys.executable, str(ROOT / "spark_jobs/build_pairs.py")]
 
-    done = subprocess.run(job, cwd=tmp_path, capture_output=True, text=True, check=False)
+    without = {name: value for name, value in os.environ.items() if not name.startswith("FOUND_")}
+
+    done = subprocess.run(job, cwd=tmp_path, env=without, capture_output=True, text=True, check=False)
 
     assert done.returncode == 2
     assert done.stderr.startswith("error: missing settings: lake, workdir, cutoffs, horizon_days. Give --lake or ")
