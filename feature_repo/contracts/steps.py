@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
+SPARK_CONF_DIR = PROJECT / "spark_jobs" / "conf"
+"""Heap, collector and logging of the Spark steps; a SPARK_CONF_DIR of your own replaces it."""
 
 
 @dataclass(frozen=True)

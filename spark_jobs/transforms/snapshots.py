@@ -69,21 +69,29 @@ def newest_events(
     limit: int,
     history_days: int,
 ) -> DataFrame:
-    """The newest `limit` events per source as arrays, newest first; ties ordered by all columns."""
+    """The newest `limit` events per source as arrays, newest first; ties ordered by all columns.
+
+    A user's events are sorted once, and every cut-off takes its part of them: many cut-offs cost little more than one.
+    """
     if not sources:
         return keys_of(asked).select(*KEYS, *(_nothing(c).alias(c.name) for c in columns))
-    narrow = events.filter(F.col("source").isin(*sources)).select(
-        "user_id", "source", "day", "known_day", "micros", "tie", "text_key", F.col("amount").cast("float")
-    )
-    newest = Window.partitionBy(*KEYS, "source").orderBy(*[F.desc(c) for c in ("micros", "tie", "text_key", "amount")])
-    ranked = known_in_history(narrow, asked, history_days=history_days).withColumn("rank", F.row_number().over(newest))
-    kept = ranked.filter(F.col("rank") <= limit).groupBy(*KEYS).agg(*[_collected(s) for s in sources])
-    return keys_of(asked).join(kept, KEYS, how="left").select(*KEYS, *(_array(c, sources) for c in columns))
+    lives = events.filter(F.col("source").isin(*sources)).groupBy("user_id").agg(*map(_newest_first, sources))
+    each = asked.join(lives, "user_id", how="left")
+    each = each.select("user_id", F.explode("cutoff_days").alias("cutoff_day"), *sources)
+    kept = each.select(*KEYS, *(_known_newest(s, limit, history_days).alias(s) for s in sources))
+    return kept.select(*KEYS, *(_array(c, sources) for c in columns))
 
 
-def _collected(source: str) -> Column:
-    event = F.struct("rank", "text_key", "day", F.coalesce("amount", F.lit(0.0)).cast("float").alias("amount"))
-    return F.array_sort(F.collect_list(F.when(F.col("source") == source, event))).alias(source)
+def _newest_first(source: str) -> Column:
+    amount = F.coalesce("amount", F.lit(0.0)).cast("float").alias("amount")
+    event = F.struct("micros", "tie", "text_key", amount, "day", "known_day")
+    return F.sort_array(F.collect_list(F.when(F.col("source") == source, event)), asc=False).alias(source)
+
+
+def _known_newest(source: str, limit: int, history_days: int) -> Column:
+    starts = F.col("cutoff_day") - F.lit(history_days)
+    known = F.filter(source, lambda e: (e["known_day"] < F.col("cutoff_day")) & (e["day"] >= starts))
+    return F.slice(known, 1, limit)
 
 
 def _array(column: InputColumn, sources: Sequence[str]) -> Column:
