@@ -54,11 +54,11 @@ def snapshot(spark, settings: Settings, ds: date, *, full: bool = False) -> dict
     return {row["user_id"]: (row["vector"], row["input_hash"]) for row in rows}
 
 
-def prepared(spark, lake: Path, workdir: Path) -> Settings:
+def prepared(spark, lake: Path, workdir: Path, *, cutoff: date = CUTOFF, **changed: object) -> Settings:
     from spark_jobs.build_pairs import build_pairs
 
-    settings = settings_for(lake, workdir)
-    build_pairs(spark, settings, settings.windows, out=settings.work.pairs, until=CUTOFF)
+    settings = settings_for(lake, workdir, **changed)
+    build_pairs(spark, settings, settings.windows, out=settings.work.pairs, until=cutoff)
     trained(settings)
     return settings
 
@@ -98,6 +98,30 @@ def test_a_lake_of_one_or_two_sources_runs_end_to_end(spark, tmp_path, sources):
 def test_a_lake_of_profiles_alone_is_refused(spark, tmp_path):
     with pytest.raises(FoundError, match="at least one event source"):
         prepared(spark, story_lake(tmp_path / "lake", PROFILES), tmp_path / "work")
+
+
+def test_scenarios_of_several_cutoffs_and_horizons_are_all_scored(spark, tiny_lake, tmp_path):
+    from model.evaluation.zero_shot import Scenario, evaluate
+
+    over = date(2023, 2, 5)
+    scenarios = [
+        Scenario("a week", "buy coffee", date(2022, 10, 1), 7, ""),
+        Scenario("longer than a third of the history, from the end of the lake", "buy a tent", over, 150, ""),
+    ]
+    labels = {s.id: {f"u{number:03d}": number % 2 for number in range(24)} for s in scenarios}
+    for s in scenarios:
+        run = prepared(spark, tiny_lake, tmp_path / s.run, cutoff=s.cutoff, horizon_days=s.horizon_days)
+        snapshot(spark, run, s.cutoff)
+
+    report = evaluate(scenarios, labels, tmp_path)
+
+    assert set(report["scenarios"]) == {s.id for s in scenarios}
+    assert all(0 <= row["auc"] <= 1 and row["users"] == 24 for row in report["scenarios"].values())
+
+
+def test_a_horizon_that_leaves_no_history_is_refused(spark, tiny_lake, tmp_path):
+    with pytest.raises(FoundError, match=r"no training cut-off fits: .* its training futures of 365 days"):
+        prepared(spark, tiny_lake, tmp_path, cutoff=date(2022, 12, 31), horizon_days=365)
 
 
 def test_every_user_of_the_night_has_one_vector(night, tiny_lake):
