@@ -14,7 +14,7 @@ import pytest
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
-from feature_repo.contracts.steps import Step
+from feature_repo.contracts.steps import SPARK_CONF_DIR, Step
 from serving import run as runner
 from serving.cli import main
 from serving.plan import plan
@@ -145,6 +145,8 @@ def test_steps_run_with_this_environments_programs_and_the_settings(tmp_path):
     assert (which, horizon) == (os.path.join(os.path.dirname(sys.executable), "python"), "7")
     assert os.path.dirname(executable) == os.path.dirname(sys.executable)
     assert environ["HF_HUB_OFFLINE"] == "1"
+    assert environ["SPARK_CONF_DIR"] == str(SPARK_CONF_DIR)
+    assert environment(settings, environ | {"SPARK_CONF_DIR": "/own"})["SPARK_CONF_DIR"] == "/own"
 
 
 def test_the_packaged_java_serves_unless_another_is_named(tmp_path, monkeypatch):

@@ -195,3 +195,8 @@ def test_build_features_killed_midway_leaves_the_old_snapshot_and_repairs_with_t
     again = subprocess.run(job, cwd=ROOT, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert digests(work) == before, "another process, another JVM: the same bytes, and no staging left"
+
+
+def test_the_jvm_starts_with_the_projects_configuration(spark):
+    assert spark.conf.get("spark.driver.memory") == "3g"
+    assert spark._jvm.java.lang.Runtime.getRuntime().maxMemory() > 2 * 2**30
