@@ -17,7 +17,7 @@ from feast.errors import FeatureViewNotFoundException
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.feast_config import BATCH_USERS, feast_config
-from feature_repo.contracts.names import INPUT_VIEWS, PROFILE, TIMESTAMP, Workdir
+from feature_repo.contracts.names import INPUT_VIEWS, TIMESTAMP, Workdir
 from feature_repo.contracts.settings import Settings, read_settings
 from feature_repo.contracts.windows import cutoff_instant
 from feature_repo.definitions import define
@@ -49,7 +49,8 @@ def materialize(settings: Settings, ds: date, views: Sequence[str] = ()) -> dict
     holds another cut-off than `ds`.
     """
     store = apply(settings)
-    wanted = views or [v for v in INPUT_VIEWS if v != PROFILE or settings.work.partition(v, ds).exists()]
+    registered = {view.name for view in store.list_feature_views()}
+    wanted = views or [v for v in INPUT_VIEWS if v in registered]
     online = [_online_view(store, name) for name in wanted]
     files = {view.name: _files(settings.work, view.name, ds) for view in online}
     return {view.name: _write(store, view, files[view.name], ds) for view in online}

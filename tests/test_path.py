@@ -87,8 +87,16 @@ def interpreted(spark):
 @pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize("sources", MIXES, ids="+".join)
 def test_a_lake_of_one_or_two_sources_runs_end_to_end(spark, tmp_path, sources):
+    from feature_repo.store import materialize
+    from serving.index import open_index
+    from serving.publish import publish
+
     lake = story_lake(tmp_path / "lake", *sources)
-    users = snapshot(spark, prepared(spark, lake, tmp_path / "work"), CUTOFF)
+    settings = prepared(spark, lake, tmp_path / "work")
+    users = snapshot(spark, settings, CUTOFF)
+    assert set(materialize(settings, CUTOFF).values()) == {len(users)}
+    with open_index(settings) as index:
+        assert publish(index, settings.work, CUTOFF).users == len(users)
     vectors = np.array([vector for vector, _ in users.values()])
     assert len(users) > 10
     assert np.isfinite(vectors).all()
