@@ -49,8 +49,8 @@ def materialize(settings: Settings, ds: date, views: Sequence[str] = ()) -> dict
     holds another cut-off than `ds`.
     """
     store = apply(settings)
-    registered = {view.name for view in store.list_feature_views()}
-    wanted = views or [v for v in INPUT_VIEWS if v in registered]
+    defined = {view.name for view in define(settings.work).views}
+    wanted = views or [v for v in INPUT_VIEWS if v in defined]
     online = [_online_view(store, name) for name in wanted]
     files = {view.name: _files(settings.work, view.name, ds) for view in online}
     return {view.name: _write(store, view, files[view.name], ds) for view in online}

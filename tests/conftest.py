@@ -32,12 +32,10 @@ def spark() -> Iterator["SparkSession"]:
 
 
 @pytest.fixture(scope="session")
-def lakes() -> Path:
-    """The folder of real lakes; tests that need one are skipped where it is absent."""
+def lakes(tiny_lake: Path) -> list[Path]:
+    """Real lakes, from FOUND_LAKES or `../shared/lakes`; where there are none, a generated one."""
     folder = Path(os.environ.get("FOUND_LAKES") or PROJECT / "../shared/lakes").resolve()
-    if not folder.is_dir():
-        pytest.skip(f"no real lakes at {folder}: set FOUND_LAKES")
-    return folder
+    return sorted(path.parent for path in folder.glob("*/lake.yaml")) or [tiny_lake]
 
 
 @pytest.fixture(scope="session")
