@@ -75,7 +75,7 @@ def tasks_of(steps: Sequence[Step]) -> dict[str, BashOperator]:
     for step in steps:
         tasks[step.name] = BashOperator(
             task_id=step.name,
-            bash_command=shlex.join(step.argv(VALUES)),
+            bash_command=_command(step),
             cwd=str(PROJECT),
             env=_environment(),
             append_env=True,
@@ -86,7 +86,13 @@ def tasks_of(steps: Sequence[Step]) -> dict[str, BashOperator]:
     return tasks
 
 
+def _command(step: Step) -> str:
+    """The step in this environment. A worker's bash reads ~/.bashrc, since its stdin is a socket, and what is written
+    there may put another python first: so the PATH is set in the command and not beside it."""
+    programs = shlex.quote(str(Path(sys.executable).parent))
+    return f'export PATH={programs}:"$PATH" && exec {shlex.join(step.argv(VALUES))}'
+
+
 def _environment() -> dict[str, str]:
-    """This environment's programs first on the PATH, and the project's Spark configuration unless another is set."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {"PATH": path, "SPARK_CONF_DIR": os.environ.get("SPARK_CONF_DIR", str(SPARK_CONF_DIR))}
+    """The project's Spark configuration unless another is set."""
+    return {"SPARK_CONF_DIR": os.environ.get("SPARK_CONF_DIR", str(SPARK_CONF_DIR))}

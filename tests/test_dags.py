@@ -4,6 +4,7 @@ Airflow runs in processes of its own: it sets up logging and a database when it 
 """
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -83,6 +84,13 @@ def report_of(script: str, *arguments: str, env: dict[str, str] | None = None):
     return json.loads(marked[0].removeprefix("REPORT"))
 
 
+def step_of(command: str) -> list[str]:
+    """A task's command without what puts this environment first."""
+    set_up, _, step = command.partition(" && exec ")
+    assert set_up.startswith("export PATH=")
+    return shlex.split(step)
+
+
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory):
     home = tmp_path_factory.mktemp("airflow")
@@ -131,17 +139,44 @@ def commands(name: str, *, ds: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", STEPS)
 def test_a_run_without_a_logical_date_takes_the_day_it_was_asked_for(parsed, name):
-    assert sorted(map(shlex.split, parsed["dags"][name]["today"])) == commands(name, ds="2024-05-06")
+    assert sorted(map(step_of, parsed["dags"][name]["today"])) == commands(name, ds="2024-05-06")
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_a_run_takes_its_day_from_its_parameters_first(parsed, name):
-    assert sorted(map(shlex.split, parsed["dags"][name]["dated"])) == commands(name, ds="2024-02-03")
+    assert sorted(map(step_of, parsed["dags"][name]["dated"])) == commands(name, ds="2024-02-03")
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_a_parameter_that_is_not_a_date_never_reaches_the_shell(parsed, name):
     assert parsed["dags"][name]["refused"] == ["ParamValidationError"] * 3
+
+
+COMMAND_OF_A_STEP = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from airflow.sdk import DAG
+from feature_repo.contracts.steps import Step
+from operators import tasks_of
+
+with DAG("any"):
+    task = tasks_of([Step("look", ("python", "-c", "import sys; print(sys.prefix)"))])["look"]
+print("REPORT" + json.dumps(task.bash_command))
+"""
+
+
+def test_a_task_runs_in_this_environment_whatever_the_shell_s_start_up_file_says(tmp_path):
+    command = report_of(COMMAND_OF_A_STEP, str(ROOT / "dags"), env=environment(tmp_path))
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "python").write_text("#!/bin/sh\necho another python\n")
+    (other / "python").chmod(0o755)
+    (tmp_path / "start-up").write_text(f"PATH={other}:$PATH\n")
+
+    environ = os.environ | {"BASH_ENV": str(tmp_path / "start-up")}
+    done = subprocess.run(["bash", "-c", command], env=environ, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == sys.prefix
 
 
 def test_both_dags_bring_every_user_of_a_lake_into_service(served):
