@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -38,8 +39,24 @@ def train(stage: nn.Module, loader: Loader, run: Run, ranks: Ranks) -> list[floa
     """Trains the stage in place; resumes from the run's checkpoint. Returns the loss of each step done here.
 
     The gradient equals that of one process with the whole batch: each rank's loss is weighted by its users.
-    Raises FoundError naming the batch where a loss is not finite.
+    On a CPU the same run gives the same bits. Raises FoundError naming the batch where a loss is not finite.
     """
+    with _repeatable(ranks.device):
+        return _train(stage, loader, run, ranks)
+
+
+@contextmanager
+def _repeatable(device: torch.device) -> Iterator[None]:
+    """Sums in a fixed order: by default threads add the gradient of an indexed tensor in the order they arrive."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def _train(stage: nn.Module, loader: Loader, run: Run, ranks: Ranks) -> list[float]:
     stage.to(ranks.device)
     optimizer = torch.optim.AdamW(_groups(stage, run.recipe), weight_decay=run.optimisation.weight_decay, fused=True)
     done = checkpoint.load(run.checkpoint, stage, optimizer, run.identity)

@@ -88,6 +88,33 @@ def test_the_same_seed_gives_the_same_losses(job, number, tmp_path):
     assert first == again
 
 
+class Gathering(torch.nn.Module):
+    """A stage whose gradient sums thousands of rows into four, as the biases of the cut-offs do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias_TC = torch.nn.Parameter(torch.zeros(4, 512))
+
+    def parameter_groups(self, recipe):
+        return [{"params": [self.bias_TC], "lr": 1.0}]
+
+    def forward(self, columns, weight_B, step):
+        day_of_B = torch.randint(4, (4096,))
+        loss = (self.bias_TC[day_of_B] - torch.randn(4096, 512)).square().mean()
+        return loss, {"gathering": loss}
+
+
+def test_threads_add_gradients_in_a_fixed_order(job, tmp_path):
+    weights = set()
+    for attempt in range(4):
+        stage, optimisation = Gathering(), job.recipe.stage1
+        run = replace(job.run(1, optimisation), checkpoint=tmp_path / str(attempt))
+        trainer.train(stage, job.loader(optimisation), run, Ranks())
+        weights.add(stage.bias_TC.detach().numpy().tobytes())
+
+    assert len(weights) == 1 and not torch.are_deterministic_algorithms_enabled()
+
+
 def test_a_checkpoint_of_other_pairs_is_refused(job, monkeypatch):
     monkeypatch.setattr(trainer, "SAVE_EVERY", 2)
     trained(1, job)
