@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.templates import text_key
@@ -37,13 +38,21 @@ class TextTable:
 
 
 def read_table(folder: Path) -> TextTable:
-    """The table in a cache's folder, memory-mapped."""
-    generation = folder / (folder / "CURRENT").read_text()
-    return TextTable(np.load(generation / "keys.npy"), np.load(generation / "vectors.npy", mmap_mode="r"))
+    """The table in a cache's folder, memory-mapped; read again where a writer replaced it in between."""
+    name = (folder / "CURRENT").read_text()
+    try:
+        return TextTable(np.load(folder / name / "keys.npy"), np.load(folder / name / "vectors.npy", mmap_mode="r"))
+    except FileNotFoundError:
+        if (folder / "CURRENT").read_text() == name:
+            raise
+        return read_table(folder)
 
 
 class TextCache:
-    """A folder per encoder version with the sorted keys and their vectors, replaced atomically."""
+    """A folder per encoder version with the sorted keys and their vectors, replaced atomically.
+
+    Any number of processes may read and write: writers wait for each other, and find what the other encoded.
+    """
 
     def __init__(self, root: Path, fingerprint: str, *, width: int) -> None:
         self.folder = root / fingerprint
@@ -57,21 +66,21 @@ class TextCache:
 
     def update(self, keys: "np.ndarray", texts: Sequence[str], encoder: TextEncoder) -> tuple[TextTable, int]:
         """The table with every one of these texts, and how many were new."""
-        table = self.table()
-        new = ~np.isin(keys, table.keys)
-        unique, first = np.unique(keys[new], return_index=True)
-        if len(unique):
-            fresh = np.flatnonzero(new)[first]
-            vectors = encoder.encode([texts[i] for i in fresh])
-            merged = np.concatenate([table.keys, unique])
-            order = np.argsort(merged)
-            stacked = np.concatenate([table.vectors[1:], vectors])[order]
-            self._publish(merged[order], np.concatenate([np.zeros((1, self.width), np.float32), stacked]))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock"):
             table = self.table()
+            new = ~np.isin(keys, table.keys)
+            unique, first = np.unique(keys[new], return_index=True)
+            if len(unique):
+                vectors = encoder.encode([texts[i] for i in np.flatnonzero(new)[first]])
+                merged = np.concatenate([table.keys, unique])
+                order = np.argsort(merged)
+                stacked = np.concatenate([table.vectors[1:], vectors])[order]
+                self._publish(merged[order], np.concatenate([np.zeros((1, self.width), np.float32), stacked]))
+                table = self.table()
         return table, len(unique)
 
     def _publish(self, keys: "np.ndarray", vectors: "np.ndarray") -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         generation = Path(tempfile.mkdtemp(prefix=f"{len(keys)}-", dir=self.folder))
         np.save(generation / "keys.npy", keys)
         np.save(generation / "vectors.npy", vectors)

@@ -1,5 +1,8 @@
 """Each text is encoded once; the cache is replaced whole or not at all."""
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import numpy as np
 import pytest
 
@@ -93,6 +96,23 @@ def test_a_crash_while_writing_leaves_the_former_table_readable(tmp_path, monkey
     cached.encode(["bread"])
     generations = [p for p in cached.cache.folder.iterdir() if p.is_dir()]
     assert len(generations) == 1 and len(read_table(cached.cache.folder).keys) == 3
+
+
+def encode_some(folder, writer: int) -> bool:
+    """Encodes twenty texts one by one, half of them also another writer's; were all of them right?"""
+    cached, texts = CachedEncoder(folder, CountingEncoder()), [f"{(writer + i % 2) % 4} text {i}" for i in range(20)]
+    return all(np.array_equal(cached.encode([t]), CountingEncoder().encode([t])) for t in texts)
+
+
+def test_processes_that_write_at_once_lose_nothing(tmp_path):
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        right = list(pool.map(encode_some, [tmp_path] * 4, range(4)))
+
+    folder = tmp_path / CountingEncoder.fingerprint
+    expected = {f"{(w + i % 2) % 4} text {i}" for w in range(4) for i in range(20)}
+    assert all(right)
+    assert read_table(folder).keys.tolist() == sorted(keys_of(sorted(expected)).tolist())
+    assert len([p for p in folder.iterdir() if p.is_dir()]) == 1
 
 
 def test_an_empty_cache_is_an_empty_table(tmp_path):
