@@ -106,6 +106,8 @@ def define(work: Workdir) -> Definitions:
         EMBEDDING,
         [
             Field(name="vector", dtype=Array(Float32)),
+            Field(name="text_keys", dtype=Array(Int64)),
+            Field(name="text_weights", dtype=Array(Float32)),
             Field(name="input_hash", dtype=String),
             Field(name="model_version", dtype=String),
         ],

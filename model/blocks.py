@@ -99,6 +99,12 @@ def segment_softmax(logit_NH: Tensor, user_N: Tensor, users: int) -> Tensor:
     return share_NH / segment_sum(share_NH, user_N, users)[user_N]
 
 
+def weighted_sum(x_VD: Tensor, row_N: Tensor, weight_N: Tensor, user_N: Tensor, users: int) -> Tensor:
+    """[B, D]: each user's weighted sum of the rows of a table; `user_N` ascends."""
+    count_B = user_N.bincount(minlength=users)
+    return F.embedding_bag(row_N, x_VD, count_B.cumsum(0) - count_B, per_sample_weights=weight_N, mode="sum")
+
+
 def causal(length: int, device: torch.device) -> Tensor:
     """bool [length, length]: a position sees itself and what came before."""
     return torch.ones(length, length, dtype=torch.bool, device=device).tril()

@@ -57,6 +57,7 @@ class Recipe:
     sampled_concepts: int = 128
     positives_per_user: int = 2
     rephrased_share: float = 0.5
+    vector_weight: float = 0.5
 
     lora_rank: int = 8
     lora_alpha: int = 16

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from feature_repo.contracts.names import SCHEMA_VERSION
 from feature_repo.contracts.templates import TEMPLATE_VERSION
 from model.batch import UserBatch, View, input_hashes, nobody, user_batch
 from model.config import Recipe
-from model.text_cache import TextTable
+from model.late import LateInteraction, WeightedTexts, by_user
+from model.text_cache import TextCache, TextTable
 from model.text_encoder import TextEncoder
 from model.text_tower import TextTower, centre
 from model.user_tower import UserTower
@@ -32,8 +34,26 @@ EPOCH = date(1970, 1, 1)
 BASE = "text.adapted.base_model.model."
 
 
+@dataclass(frozen=True)
+class Users:
+    """What is kept of B users: their vectors [B, width], for an index, and their texts, for late interaction."""
+
+    vectors: "np.ndarray"
+    texts: list[WeightedTexts]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A sentence as of a day: its vector [width], and what late interaction asks with: a unit vector [E], a bias."""
+
+    vector: "np.ndarray"
+    late: "np.ndarray"
+    late_bias: float
+
+
 class FoundModel(nn.Module):
-    """score(user, sentence) = inner product of their vectors = log odds that the sentence happens to the user."""
+    """score(user, sentence) = log odds that the sentence happens to the user: the inner product of their vectors,
+    which an index searches, and late interaction with the user's texts, which re-ranks what the index found."""
 
     def __init__(
         self, recipe: Recipe, vocabulary: Vocabulary, *, centre_E: Tensor, metadata: Mapping[str, Any]
@@ -43,6 +63,7 @@ class FoundModel(nn.Module):
         encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
         self.text = TextTower(recipe, encoder, centre_E=centre_E)
         self.user = UserTower(recipe, text_width=encoder.width, vocabulary=vocabulary)
+        self.late = LateInteraction(recipe)
         self.version = ""
 
     @property
@@ -64,16 +85,19 @@ class FoundModel(nn.Module):
         return torch.cat([torch.zeros_like(vectors[:1]), centre(vectors[1:], self.text.centre_E)])
 
     @torch.no_grad()
-    def embed(self, columns: Mapping[str, "np.ndarray"], texts: TextTable) -> "np.ndarray":
-        """float32 [B, width]: the users' vectors. `texts` must hold every text key of the columns."""
+    def embed(self, columns: Mapping[str, "np.ndarray"], texts: TextTable) -> Users:
+        """What is kept of these users. `texts` must hold every text key of the columns."""
         used = [values.ravel() for name, values in columns.items() if name.endswith("_text")]
         table = texts.select(np.concatenate(used))
         device = self.text.centre_E.device
         batch = user_batch(columns, texts=table, view=self.view, trim=False).to(device)
-        return self.user(batch, self.centred(table)).float().cpu().numpy()
+        vectors, history = self.user(batch, self.centred(table))
+        key_N = table.keys[history.text_N.cpu().numpy() - 1]
+        user_N, weight_N = history.user_N.cpu().numpy(), self.late.weights(history).float().cpu().numpy()
+        return Users(vectors.float().cpu().numpy(), by_user(user_N, key_N, weight_N, len(batch)))
 
-    def embed_stranger(self, day: date) -> "np.ndarray":
-        """float32 [width]: the vector of a user of whom nothing is known."""
+    def embed_stranger(self, day: date) -> Users:
+        """A user of whom nothing is known."""
         profile = self.metadata["profile"]
         columns = nobody(
             pair_columns(
@@ -84,12 +108,43 @@ class FoundModel(nn.Module):
         )
         columns["cutoff_day"][:] = (day - EPOCH).days
         nothing = TextTable(np.zeros(0, np.int64), np.zeros((1, self.text.encoder.width), np.float32))
-        return self.embed(columns, nothing)[0]
+        return self.embed(columns, nothing)
 
     @torch.no_grad()
-    def encode_demands(self, demands: Sequence[str], day: date) -> "np.ndarray":
-        """float32 [N, width]: the sentences' vectors for the cut-off at 00:00 UTC of `day`."""
-        return self.text(self.text.live(demands), (day - EPOCH).days).float().cpu().numpy()
+    def read_demands(self, demands: Sequence[str], day: date) -> list[Demand]:
+        """The sentences for the cut-off at 00:00 UTC of `day`."""
+        encoded_NE, number = self.text.live(demands), (day - EPOCH).days
+        vector_NM = self.text(encoded_NE, number).float().cpu().numpy()
+        late_NE = self.text.late_vectors(encoded_NE).float().cpu().numpy()
+        bias_N = self.text.biases(encoded_NE, number)[:, 1].tolist()
+        return [Demand(*parts) for parts in zip(vector_NM, late_NE, bias_N, strict=True)]
+
+    def text_vectors(self, cache: Path) -> TextTable:
+        """The vectors of this model's encoder in a work directory's text cache."""
+        encoder = self.text.encoder
+        with self.text.adapted.disable_adapter():
+            return TextCache(cache, encoder.fingerprint, width=encoder.width).table()
+
+    @torch.no_grad()
+    def rescore(
+        self, scores: "np.ndarray", texts: Sequence[WeightedTexts], vectors: TextTable, demand: Demand
+    ) -> "np.ndarray":
+        """float64 [B]: the log odds of users whose vectors' inner products with the demand's are `scores`.
+
+        `texts` are what `embed` gave for these users; `vectors` must hold every one of them. A model aligned by
+        InfoNCE has no late interaction.
+        """
+        scores = np.asarray(scores, np.float64)
+        if self.recipe.alignment == "infonce" or not len(scores):
+            return scores
+        key_N, weight_N = (np.concatenate([own[part] for own in texts]) for part in (0, 1))
+        user_N = np.repeat(np.arange(len(texts)), [len(own) for own, _ in texts])
+        keys, place_N = np.unique(key_N, return_inverse=True)
+        text_VE = torch.from_numpy(vectors.vectors[vectors.rows(keys)]).double()
+        text_VE = centre(text_VE, self.text.centre_E.cpu().double())
+        near_V = self.late.nearness(text_VE @ torch.from_numpy(demand.late).double()).numpy()
+        sum_B = np.bincount(user_N, weights=weight_N * near_V[place_N], minlength=len(texts))
+        return scores + self.late.of_sums(torch.from_numpy(sum_B).double()[:, None])[:, 0].numpy() + demand.late_bias
 
     def encode_texts(self, texts: Sequence[str]) -> "np.ndarray":
         """float32 [N, E]: unit vectors in the encoder's own space, for comparing a sentence with a history."""

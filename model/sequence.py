@@ -5,6 +5,7 @@ Shape suffixes: B users, E event slots, N packed real events, W windows oldest f
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,6 +23,17 @@ class EncodedText:
     text_N: Tensor
     age_N: Tensor
     user_N: Tensor
+
+
+def in_user_order(*parts: EncodedText) -> EncodedText:
+    """The parts as one; a user's texts stand together."""
+    user_N = torch.cat([part.user_N for part in parts])
+    order_N = user_N.argsort(stable=True)
+    encoded_ND, text_N, age_N = (
+        torch.cat([getattr(part, name) for part in parts]).index_select(0, order_N)
+        for name in ("encoded_ND", "text_N", "age_N")
+    )
+    return EncodedText(encoded_ND, text_N, age_N, user_N[order_N])
 
 
 class EventEncoder(nn.Module):

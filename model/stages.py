@@ -18,6 +18,7 @@ from model.data import Columns
 from model.distributed import Ranks
 from model.found import FoundModel
 from model.losses import cpc_loss, cycle_loss, infonce_loss, sigmoid_loss
+from model.sequence import EncodedText
 from model.table import TableTasks
 from model.text_cache import TextTable
 from model.text_tower import centre
@@ -115,7 +116,9 @@ class Alignment(nn.Module):
     Default: pairwise sigmoid over candidates shared by all users of the batch - texts drawn by frequency,
     some of each user's own, 'did nothing', and concepts. The label is whether the sentence happens in the
     user's future, so an empty future is a row of negatives, a sentence two users share is no false negative,
-    and scores are log odds. `infonce` is equation (13) over one own sentence per user.
+    and scores are log odds. The users' vectors are trained to answer alone, as an index searches them, and
+    together with late interaction, which re-ranks what the index finds.
+    `infonce` is equation (13) over one own sentence per user; it trains the vectors alone.
     """
 
     text_VE: Tensor
@@ -133,39 +136,49 @@ class Alignment(nn.Module):
         lora = [p for n, p in self.model.text.adapted.named_parameters() if "lora_" in n]
         head = [p for n, p in self.model.text.named_parameters() if "adapted" not in n and "encoder" not in n]
         return [
-            {"params": [*self.model.user.parameters(), *head], "lr": recipe.stage2.learning_rate},
+            {
+                "params": [*self.model.user.parameters(), *self.model.late.parameters(), *head],
+                "lr": recipe.stage2.learning_rate,
+            },
             {"params": lora, "lr": recipe.lora_learning_rate},
         ]
 
     def forward(self, columns: Columns, weight_B: Tensor, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
         recipe = self.model.recipe
         batch = self.model.batch(columns, self.texts).to(self.text_VE.device)
-        user_BM = self.model.user(batch, self.text_VE)
+        user_BM, history = self.model.user(batch, self.text_VE)
         future = self.texts.rows(columns["future_text"])
         if recipe.alignment == "infonce":
             loss = self._infonce(user_BM, future, weight_B, step)
-        else:
-            loss = self._sigmoid(user_BM, future, columns, weight_B, step)
-        return loss, {"alignment": loss}
+            return loss, {"alignment": loss}
+        encoded_CE, happens_BC = self._asked(future, weight_B, step)
+        vector_BC, late_BC = self._scores(user_BM, history, encoded_CE, columns["cutoff_day"])
+        full = sigmoid_loss(vector_BC + late_BC, happens_BC, weight_B)
+        alone = sigmoid_loss(vector_BC, happens_BC, weight_B)
+        return full + recipe.vector_weight * alone, {"alignment": full, "vector": alone}
 
-    def _sigmoid(self, user_BM: Tensor, future: "np.ndarray", columns: Columns, weight_B: Tensor, step: Step) -> Tensor:
+    def _asked(self, future: "np.ndarray", weight_B: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        """The candidate sentences [C, E], and to whom each happens bool [B, C]."""
         happens = self.sentences.happens(future)
         text_rows = self._candidates(future[weight_B.cpu().numpy() > 0], step)
         concept_rows = self._concepts(step)
-        encoded = self._encode(text_rows, concept_rows, step)
         members = self.sentences.concepts.member_VC[:, concept_rows].astype(np.float32)
         labels = np.concatenate([happens[:, text_rows], happens.astype(np.float32) @ members > 0], axis=1)
-        score_BC = self._scores(user_BM, encoded, columns["cutoff_day"])
-        return sigmoid_loss(score_BC, torch.from_numpy(labels).to(score_BC.device), weight_B)
+        return self._encode(text_rows, concept_rows, step), torch.from_numpy(labels).to(self.raw_VE.device)
 
-    def _scores(self, user_BM: Tensor, encoded_CE: Tensor, cutoff_day: "np.ndarray") -> Tensor:
-        """[B, C]; the biases once per distinct cut-off of the batch, as the season asks."""
+    def _scores(
+        self, user_BM: Tensor, history: EncodedText, encoded_CE: Tensor, cutoff_day: "np.ndarray"
+    ) -> tuple[Tensor, Tensor]:
+        """[B, C] from the users' vectors and from late interaction; the biases once per distinct cut-off of the batch,
+        as the season asks."""
         days, day_of_B = np.unique(cutoff_day, return_inverse=True)
         tower = self.model.text
         read_CD = tower.bias_text(centre(encoded_CE, tower.centre_E))
-        bias_TC = torch.stack([tower.seasonal(read_CD, int(day)) for day in days])
-        text_CM = tower.vectors(encoded_CE)
-        return user_BM[:, :1] + user_BM[:, 1:-1] @ text_CM.T + bias_TC[torch.from_numpy(day_of_B).to(bias_TC.device)]
+        bias_TC2 = torch.stack([tower.seasonal(read_CD, int(day)) for day in days])
+        bias_BC2 = bias_TC2.index_select(0, torch.from_numpy(day_of_B).to(bias_TC2.device))
+        vector_BC = user_BM[:, :1] + user_BM[:, 1:-1] @ tower.vectors(encoded_CE).T + bias_BC2[..., 0]
+        late_BC = self.model.late(history, len(user_BM), self.text_VE, tower.late_vectors(encoded_CE))
+        return vector_BC, late_BC + bias_BC2[..., 1]
 
     def _candidates(self, future: "np.ndarray", step: Step) -> "np.ndarray":
         """Text rows, the same on every rank: by frequency, the users' own, and 'did nothing'."""

@@ -11,9 +11,12 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from model.config import Recipe
+from model.late import BIAS_LATE
 from model.text_encoder import TextEncoder, pool
 
 YEAR_DAYS = 365.25
+BIAS = -4.0
+"""The bias's start: few sentences happen to a user."""
 SEASONS = 4
 """Sine and cosine of the cut-off's day in the year, once and twice a year."""
 
@@ -37,9 +40,12 @@ class TextTower(nn.Module):
         self.project = nn.Linear(width, width, bias=False)
         self.bias_text = nn.Linear(width, recipe.width)
         self.bias_season = nn.Linear(SEASONS, recipe.width, bias=False)
-        self.bias = nn.Linear(recipe.width, 1)
+        self.bias = nn.Linear(recipe.width, 2)
+        self.project_late = nn.Linear(width, width, bias=False)
         nn.init.eye_(self.project.weight)
-        nn.init.constant_(self.bias.bias, -4.0)
+        nn.init.eye_(self.project_late.weight)
+        with torch.no_grad():
+            self.bias.bias.copy_(torch.tensor([BIAS, BIAS_LATE]))
 
     def live(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors [N, E] through LoRA, with gradient."""
@@ -52,19 +58,24 @@ class TextTower(nn.Module):
         """[N, M]"""
         return self.project(centre(encoded_NE, self.centre_E))
 
+    def late_vectors(self, encoded_NE: Tensor) -> Tensor:
+        """[N, E]: the unit vectors that late interaction compares with each text of a history."""
+        return nn.functional.normalize(self.project_late(centre(encoded_NE, self.centre_E)), dim=-1)
+
     def biases(self, encoded_NE: Tensor, day: int) -> Tensor:
-        """[N]: the log odds of each sentence for a user of no propensity, as of a day since 1970-01-01."""
+        """[N, 2]: the log odds of each sentence for a user of no propensity, as of a day since 1970-01-01, and what
+        late interaction adds to them."""
         return self.seasonal(self.bias_text(centre(encoded_NE, self.centre_E)), day)
 
     def seasonal(self, read_ND: Tensor, day: int) -> Tensor:
-        """[N]: the biases from what `bias_text` read in the sentences."""
+        """[N, 2]: the biases from what `bias_text` read in the sentences."""
         season_D = self.bias_season(seasons(day).to(read_ND))
-        return self.bias(nn.functional.gelu(read_ND + season_D))[:, 0]
+        return self.bias(nn.functional.gelu(read_ND + season_D))
 
     def forward(self, encoded_NE: Tensor, day: int) -> Tensor:
         """The sentences' vectors from their encodings, cached or live, for the cut-off on that day."""
-        vector_NM, bias_N = self.vectors(encoded_NE), self.biases(encoded_NE, day)
-        return torch.cat([torch.ones_like(vector_NM[:, :1]), vector_NM, bias_N[:, None]], 1)
+        vector_NM, bias_N2 = self.vectors(encoded_NE), self.biases(encoded_NE, day)
+        return torch.cat([torch.ones_like(vector_NM[:, :1]), vector_NM, bias_N2[:, :1]], 1)
 
 
 def centre(encoded_NE: Tensor, centre_E: Tensor) -> Tensor:

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.batch import AGES, UserBatch
-from model.blocks import Packing, segment_mean, segment_softmax
+from model.blocks import Packing, segment_mean, segment_softmax, weighted_sum
 from model.config import Recipe
 from model.fusion import Fusion, SourceTokens
-from model.sequence import EncodedText, SequenceEncoder
+from model.sequence import EncodedText, SequenceEncoder, in_user_order
 from model.table import TableEncoder
 from model.vocabulary import Vocabulary
 
@@ -57,14 +57,15 @@ class UserTower(nn.Module):
             nn.init.zeros_(quiet.weight)
         nn.init.constant_(self.gate.bias, GATE)
 
-    def forward(self, batch: UserBatch, text_VE: Tensor) -> Tensor:
-        fused_BD, events, searches = self.encode(batch, text_VE)
+    def forward(self, batch: UserBatch, text_VE: Tensor) -> tuple[Tensor, EncodedText]:
+        """The users' vectors, and the texts of their histories in user order."""
+        fused_BD, texts = self.encode(batch, text_VE)
         hidden = self.head(fused_BD)
-        text_BM = self.text_part(hidden) + self._recall((events, searches), text_VE, self.gate(fused_BD))
-        return torch.cat([self.propensity(hidden), text_BM, torch.ones_like(text_BM[:, :1])], 1)
+        text_BM = self.text_part(hidden) + self._recall(texts, text_VE, self.gate(fused_BD))
+        return torch.cat([self.propensity(hidden), text_BM, torch.ones_like(text_BM[:, :1])], 1), texts
 
-    def encode(self, batch: UserBatch, text_VE: Tensor) -> tuple[Tensor, EncodedText, EncodedText]:
-        """e^f [B, D], and the encoded events and searches."""
+    def encode(self, batch: UserBatch, text_VE: Tensor) -> tuple[Tensor, EncodedText]:
+        """e^f [B, D], and the encoded events and searches in user order."""
         _, context_BWD, events = self.sequence(batch, text_VE)
         cell_BFD = self.table(batch.cells_BF)
         searches = self.searches(batch, text_VE)
@@ -84,17 +85,10 @@ class UserTower(nn.Module):
             is_search_BS,
             batch.has_searches_B,
         )
-        return self.fusion((behaviour, table, searched)), events, searches
+        return self.fusion((behaviour, table, searched)), in_user_order(events, searches)
 
-    def _recall(self, parts: tuple[EncodedText, EncodedText], text_VE: Tensor, gate_BH: Tensor) -> Tensor:
+    def _recall(self, texts: EncodedText, text_VE: Tensor, gate_BH: Tensor) -> Tensor:
         """[B, M]: each head softmax-weights the history's texts; the gates sum the heads."""
-        encoded_ND = torch.cat([part.encoded_ND for part in parts])
-        age_N = torch.cat([part.age_N for part in parts])
-        user_N = torch.cat([part.user_N for part in parts])
-        text_N = torch.cat([part.text_N for part in parts])
-        logit_NH = self.attend(encoded_ND) + self.attend_age(age_N)
-        weight_N = (segment_softmax(logit_NH, user_N, len(gate_BH)) * gate_BH[user_N]).sum(1)
-        order_N = user_N.argsort(stable=True)
-        count_B = user_N.bincount(minlength=len(gate_BH))
-        offset_B = count_B.cumsum(0) - count_B
-        return F.embedding_bag(text_N[order_N], text_VE, offset_B, per_sample_weights=weight_N[order_N], mode="sum")
+        logit_NH = self.attend(texts.encoded_ND) + self.attend_age(texts.age_N)
+        weight_N = (segment_softmax(logit_NH, texts.user_N, len(gate_BH)) * gate_BH[texts.user_N]).sum(1)
+        return weighted_sum(text_VE, texts.text_N, weight_N, texts.user_N, len(gate_BH))

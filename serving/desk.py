@@ -80,7 +80,8 @@ class Desk:
         if loaded is None or loaded.version != publication.model_version:
             loaded = self._load(publication)
         texts = read_texts(self._work, date.fromisoformat(publication.ds))
-        return Targeting(loaded, self._index, publication, self._features, texts, self._tune)
+        vectors = loaded.text_vectors(self._work.text_cache)
+        return Targeting(loaded, self._index, publication, self._features, texts, vectors, self._tune)
 
     def _load(self, publication: Publication) -> DemandModel:
         folder = self._work.models / publication.model_version

@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 
 from feature_repo.contracts.names import EMBEDDING, Workdir
 from serving.errors import PublicationRefused
-from serving.index import LONGEST_ID, Row, Vector
+from serving.index import LONGEST_ID, MOST_TEXTS, Row, Vector
 
-_COLUMNS = ["user_id", "vector", "input_hash", "model_version"]
+_COLUMNS = ["user_id", "vector", "text_keys", "text_weights", "input_hash", "model_version"]
 _BATCH = 4096
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """A checked partition: every user once, every vector finite and of one length, one model.
+    """A checked partition: every user once, every vector finite and of one length, a weight per text, one model.
 
     `input_hashes` holds each user's hash, in the order of the files.
     """
@@ -35,10 +35,11 @@ class Embeddings:
         """The rows of the wanted users, read in batches."""
         for batch in _batches(self.files):
             users, hashes = batch["user_id"].to_pylist(), batch["input_hash"].to_pylist()
-            vectors = _vectors(batch)
+            vectors, keys, weights = _vectors(batch), batch["text_keys"], batch["text_weights"]
             for at, user in enumerate(users):
                 if wanted(user):
-                    yield Row(user, vectors[at], self.ds.isoformat(), hashes[at])
+                    texts = keys[at].values.to_numpy(), weights[at].values.to_numpy()
+                    yield Row(user, vectors[at], texts, self.ds.isoformat(), hashes[at])
 
 
 def read_embeddings(work: Workdir, ds: date) -> Embeddings:
@@ -57,6 +58,7 @@ def read_embeddings(work: Workdir, ds: date) -> Embeddings:
         if len(dimensions) > 1:
             raise PublicationRefused(f"{folder}: vectors must have one length, found lengths {sorted(dimensions)}.")
         _refuse_infinite(batch, folder)
+        _refuse_odd_texts(batch, folder)
         hashes.update(zip(batch["user_id"].to_pylist(), batch["input_hash"].to_pylist(), strict=True))
     if not hashes:
         raise PublicationRefused(f"the embeddings of {ds} are empty: {folder} holds no row.")
@@ -93,3 +95,14 @@ def _refuse_infinite(batch: dict[str, Any], folder: Path) -> None:
     if not finite.all():
         user = batch["user_id"][int(np.argmin(finite))].as_py()
         raise PublicationRefused(f"{folder}: vectors must be finite numbers, that of user {user!r} is not.")
+
+
+def _refuse_odd_texts(batch: dict[str, Any], folder: Path) -> None:
+    keys, weights = (pc.list_value_length(batch[name]) for name in ("text_keys", "text_weights"))
+    right = pc.and_(pc.equal(keys, weights), pc.less_equal(keys, MOST_TEXTS))
+    if not pc.all(pc.fill_null(right, False)).as_py():
+        at = int(np.argmin(pc.fill_null(right, False).to_numpy(zero_copy_only=False)))
+        raise PublicationRefused(
+            f"{folder}: every user must have as many text weights as text keys, at most {MOST_TEXTS}; user "
+            f"{batch['user_id'][at].as_py()!r} has {weights[at].as_py()} and {keys[at].as_py()}."
+        )

@@ -32,6 +32,8 @@ MOST_USERS = 16_384
 TIE_MARGIN = 64
 """Fetched beyond k, so that users tied at the end are chosen by id and not by the engine."""
 LONGEST_ID = 256
+MOST_TEXTS = 4_096
+"""A Milvus array holds no more."""
 BUCKETS = 1 << 20
 _PAGE = 4_000
 _BATCH = 1_000
@@ -39,14 +41,17 @@ _POLL_SECONDS = 0.5
 _PREFIX = collection("")
 
 Vector = NDArray[np.float32]
+WeightedTexts = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""The keys and the weights of a user's texts."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One user as the index holds it."""
+    """One user as the index holds it; the weighted texts are what re-ranking asks for."""
 
     user_id: str
     vector: Vector
+    texts: WeightedTexts
     ds: str
     input_hash: str
 
@@ -54,6 +59,8 @@ class Row:
         return {
             "user_id": self.user_id,
             "vector": self.vector,
+            "text_keys": self.texts[0].tolist(),
+            "text_weights": self.texts[1].tolist(),
             "ds": self.ds,
             "input_hash": self.input_hash,
             "bucket": bucket_of(self.user_id),
@@ -211,6 +218,15 @@ class UserIndex:
                 found[row["user_id"]] = np.asarray(row["vector"], dtype=np.float32)
         return found
 
+    def weighted_texts(self, name: str, user_ids: Sequence[str]) -> dict[str, WeightedTexts]:
+        """The weighted texts of those users that the collection holds."""
+        found: dict[str, WeightedTexts] = {}
+        for batch in batches(user_ids, _BATCH):
+            for row in self._query(name, among(batch), ["user_id", "text_keys", "text_weights"]):
+                keys, weights = np.array(row["text_keys"], np.int64), np.array(row["text_weights"], np.float32)
+                found[row["user_id"]] = keys, weights
+        return found
+
     def sample(self, name: str, size: int, *, seed: int, without: Iterable[str] = ()) -> list[str]:
         """`size` random users (all, where there are fewer), the same for the same seed and contents."""
         excluded = set(without)
@@ -267,6 +283,8 @@ def _schema(dimension: int) -> Any:
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("user_id", DataType.VARCHAR, max_length=LONGEST_ID, is_primary=True)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
+    for field, kind in (("text_keys", DataType.INT64), ("text_weights", DataType.FLOAT)):
+        schema.add_field(field, DataType.ARRAY, element_type=kind, max_capacity=MOST_TEXTS)
     schema.add_field("ds", DataType.VARCHAR, max_length=10)
     schema.add_field("input_hash", DataType.VARCHAR, max_length=64)
     schema.add_field("bucket", DataType.INT64)

@@ -1,19 +1,21 @@
 """Audiences: from a sentence, or from seed users, to users with scores, probabilities and reasons.
 
-The score of a user is the inner product of the user's vector and the query's; the model turns it into the
-probability that the user does what was asked within the model's horizon.
+A sentence is answered in two steps: the index finds the users whose vectors have the highest inner products with the
+sentence's, and the model scores these again with the texts of their histories. The score is the log odds that the user
+does what was asked within the model's horizon. Seeds are answered by the vectors alone.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serving.errors import AudienceTooLarge, ContradictingSeeds, InvalidRequest, NoSeeds, UnknownUsers
-from serving.index import MOST_USERS, Hit, Publication, UserIndex
+from serving.index import MOST_USERS, Hit, Publication, UserIndex, WeightedTexts
 from serving.reasons import Histories, Reason
 from serving.texts import TextTable
 from serving.user_features import OnlineFeatures
@@ -25,16 +27,33 @@ MOST_SEEDS_READ = 20
 """Without a demand, the histories of this many positives say what a reason should be near to."""
 _SEED = 0
 
+SHORTLIST = 4
+FEWEST_LISTED = 1_000
+"""For an audience of k users the index finds SHORTLIST k, at least FEWEST_LISTED, for the model to score again."""
+
 Vectors = NDArray[np.float32]
 
 
+class Demand(Protocol):
+    """A sentence as a model reads it."""
+
+    @property
+    def vector(self) -> Vectors: ...
+
+
 class DemandModel(Protocol):
-    """What serving needs of a model."""
+    """What serving needs of a model; see model.found.FoundModel."""
 
     @property
     def version(self) -> str: ...
 
-    def encode_demands(self, texts: Sequence[str], day: date) -> Vectors: ...
+    def read_demands(self, demands: Sequence[str], day: date) -> Sequence[Demand]: ...
+
+    def text_vectors(self, cache: Path) -> Any: ...
+
+    def rescore(
+        self, scores: NDArray[Any], texts: Sequence[WeightedTexts], vectors: Any, demand: Any
+    ) -> NDArray[np.float64]: ...
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors: ...
 
@@ -68,13 +87,17 @@ class Audience:
 
 @dataclass(frozen=True)
 class Targeting:
-    """One model and the collection that it made: what answers until the next publication."""
+    """One model and the collection that it made: what answers until the next publication.
+
+    `vectors` is what the model's `text_vectors` gave: those of every text of the collection's users.
+    """
 
     model: DemandModel
     index: UserIndex
     publication: Publication
     features: OnlineFeatures
     texts: TextTable
+    vectors: Any
     tune_prompt: PromptTuner
 
     @property
@@ -85,13 +108,25 @@ class Targeting:
         """The `size` likeliest users of those at or above the minimum probability."""
         if not demand.strip():
             raise InvalidRequest("a demand must be a sentence, found an empty one.")
-        query = self.model.encode_demands([demand], self.day)[0]
-        hits = self.index.search(self.publication.collection, query, size)
+        hits = self._ranked(demand, size)
         probabilities = self._probabilities(hits)
         likely = [hit for hit in hits if probabilities[hit.user_id] >= minimum_probability]
         histories = self._histories([hit.user_id for hit in likely])
         towards = self.model.encode_texts([demand])[0]
         return self._audience(likely, histories, towards, demand)
+
+    def _ranked(self, demand: str, size: int) -> list[Hit]:
+        """The `size` users of the highest scores, best first, ties by user_id."""
+        name, query = self.publication.collection, self.model.read_demands([demand], self.day)[0]
+        if size > MOST_USERS:
+            raise AudienceTooLarge(f"an audience holds at most {MOST_USERS} users, asked for {size}.")
+        listed = self.index.search(name, query.vector, min(MOST_USERS, max(FEWEST_LISTED, SHORTLIST * size)))
+        texts = self.index.weighted_texts(name, [hit.user_id for hit in listed])
+        known = [hit for hit in listed if hit.user_id in texts]
+        scores = np.array([hit.score for hit in known])
+        scores = self.model.rescore(scores, [texts[hit.user_id] for hit in known], self.vectors, query)
+        hits = [Hit(hit.user_id, float(score)) for hit, score in zip(known, scores, strict=True)]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.user_id))[:size]
 
     def lookalike(
         self, positives: Sequence[str], *, negatives: Sequence[str] = (), demand: str = "", size: int

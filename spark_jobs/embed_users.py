@@ -31,13 +31,18 @@ from spark_jobs.partitions import publish, write_files
 from spark_jobs.session import main, parser, say, spark_session
 
 BATCH_USERS = 256
-SCHEMA = "user_id string, event_timestamp timestamp, vector array<float>, input_hash string, model_version string"
-KEPT_VECTOR, KEPT_HASH = "kept_vector", "kept_hash"
+SCHEMA = (
+    "user_id string, event_timestamp timestamp, vector array<float>, text_keys array<bigint>, "
+    "text_weights array<float>, input_hash string, model_version string"
+)
+KEPT = ("vector", "text_keys", "text_weights", "input_hash")
+"""What a user keeps whose input did not change: the hash tells."""
+PREFIX = "kept_"
 
 
 def embed_users(spark: SparkSession, settings: Settings, ds: date, *, model: Path, full: bool) -> None:
     """Publishes the partition of `ds`. Users whose input hash is that of the newest earlier partition of the same
-    model keep their vector, unless `full`."""
+    model keep what they have, unless `full`."""
     work = settings.work
     if not work.partition(HISTORY, ds).exists():
         raise FoundError(f"no snapshot of {ds} in {work.root}: run spark_jobs/build_features.py --ds {ds} first.")
@@ -71,16 +76,15 @@ def _inputs(spark: SparkSession, work: Workdir, ds: date, found: FoundModel) -> 
 
 
 def _with_kept(spark: SparkSession, rows: DataFrame, work: Workdir, ds: date, version: str) -> DataFrame:
-    """The rows with the vector and hash that this model gave the user in the newest earlier partition."""
+    """The rows with what this model gave the user in the newest earlier partition."""
     earlier = [d for d in _published(work) if d < ds]
     if not version or not earlier:
-        empty = F.lit(None).cast("array<float>").alias(KEPT_VECTOR), F.lit(None).cast("string").alias(KEPT_HASH)
-        kept = rows.select(JOIN_KEY, *empty).limit(0)
+        newest = spark.createDataFrame([], SCHEMA)
     else:
         newest = spark.read.parquet(str(work.partition(EMBEDDING, earlier[-1])))
-        kept = newest.filter(F.col("model_version") == version).select(
-            JOIN_KEY, F.col("vector").alias(KEPT_VECTOR), F.col("input_hash").alias(KEPT_HASH)
-        )
+    kept = newest.filter(F.col("model_version") == version).select(
+        JOIN_KEY, *(F.col(name).alias(PREFIX + name) for name in KEPT)
+    )
     partitions = spark.sparkContext.defaultParallelism
     return rows.join(kept, JOIN_KEY, how="left").repartition(partitions, JOIN_KEY).sortWithinPartitions(JOIN_KEY)
 
@@ -101,34 +105,34 @@ def _embedder(model: str, cache: str) -> Any:
 
 
 def embed_batch(batch: pa.RecordBatch, model: str, cache: str) -> pa.RecordBatch:
-    """The embeddings of one Arrow batch; a vector is computed only where the hash has changed."""
+    """The embeddings of one Arrow batch; they are computed only where the hash has changed."""
     found, texts = loaded(model, cache)
     columns = numpy_columns(batch)
     hashes = np.array(found.input_hashes(columns), dtype=object)
-    kept = np.array(batch[KEPT_HASH].to_pylist(), dtype=object)
-    vectors: list[Any] = batch[KEPT_VECTOR].to_pylist()
-    changed = np.flatnonzero(hashes != kept)
+    vectors, keys, weights, kept = (batch[PREFIX + name].to_pylist() for name in KEPT)
+    changed = np.flatnonzero(hashes != np.array(kept, dtype=object))
     if len(changed):
         fresh = found.embed({name: values[changed] for name, values in columns.items()}, texts)
-        for row, vector in zip(changed, fresh, strict=True):
-            vectors[row] = vector
-    return pa.RecordBatch.from_arrays(
-        [
-            batch[JOIN_KEY],
-            batch[TIMESTAMP],
-            pa.array(vectors, pa.list_(pa.float32())),
-            pa.array(hashes.tolist()),
-            pa.array([found.version] * len(hashes)),
-        ],
-        names=[JOIN_KEY, TIMESTAMP, "vector", "input_hash", "model_version"],
-    )
+        for place, row in enumerate(changed):
+            vectors[row] = fresh.vectors[place]
+            keys[row], weights[row] = fresh.texts[place]
+    arrays = [
+        batch[JOIN_KEY],
+        batch[TIMESTAMP],
+        pa.array(vectors, pa.list_(pa.float32())),
+        pa.array(keys, pa.list_(pa.int64())),
+        pa.array(weights, pa.list_(pa.float32())),
+        pa.array(hashes.tolist()),
+        pa.array([found.version] * len(hashes)),
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=[JOIN_KEY, TIMESTAMP, *KEPT, "model_version"])
 
 
 def numpy_columns(batch: pa.RecordBatch) -> dict[str, "np.ndarray"]:
     """The input columns as [rows] or [rows, length]."""
     columns = {}
     for name in batch.schema.names:
-        if name in (JOIN_KEY, TIMESTAMP, KEPT_VECTOR, KEPT_HASH):
+        if name in (JOIN_KEY, TIMESTAMP) or name.startswith(PREFIX):
             continue
         values = batch[name]
         is_list = pa.types.is_list(values.type)

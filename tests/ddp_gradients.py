@@ -22,7 +22,7 @@ from model.text_encoder import TextEncoder
 
 ROWS = 12
 SPLITS = {"even": (6, 12), "uneven": (9, 12), "one rank out of data": (12, 12)}
-GROUPS = {"lora_": "lora", "user.": "user", "text.": "text", "tasks.": "tasks"}
+GROUPS = {"lora_": "lora", ".late.": "late", "user.": "user", "text.": "text", "tasks.": "tasks"}
 
 
 @dataclass

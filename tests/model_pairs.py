@@ -4,7 +4,7 @@ A pytest plugin (see conftest.py); torch is imported by the fixtures alone.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -22,7 +22,7 @@ from feature_repo.contracts.templates import EVENT_TEMPLATES, NOTHING, TEMPLATE_
 
 if TYPE_CHECKING:
     from model.config import Recipe
-    from model.found import FoundModel
+    from model.found import FoundModel, Users
     from model.text_cache import TextTable
     from model.text_encoder import TextEncoder
     from model.train import Job
@@ -152,6 +152,19 @@ def shuffled(columns: Columns, *prefixes: str, seed: int = 0) -> Columns:
     count = len(columns["user_key"])
     order = np.roll(np.arange(count), 1 + seed)
     return {n: values[order] if n.startswith(prefixes) else values for n, values in columns.items()}
+
+
+def demand_vectors(model: "FoundModel", demands: Sequence[str], day: date) -> np.ndarray:
+    """[N, width]: what an index is asked with."""
+    return np.stack([demand.vector for demand in model.read_demands(demands, day)])
+
+
+def same_users(one: "Users", other: "Users") -> None:
+    """Asserts the same vectors and the same weighted texts, bit by bit."""
+    np.testing.assert_array_equal(one.vectors, other.vectors)
+    for own, others in zip(one.texts, other.texts, strict=True):
+        np.testing.assert_array_equal(own[0], others[0])
+        np.testing.assert_array_equal(own[1], others[1])
 
 
 def quiet(recipe: "Recipe") -> "Recipe":

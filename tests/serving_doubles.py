@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -30,8 +32,14 @@ def words_vector(text: str) -> np.ndarray:
 
 
 @dataclass
+class Read:
+    vector: np.ndarray
+
+
+@dataclass
 class WordModel:
-    """Texts are unit vectors of word counts; the propensity is at index 0, with a constant 1 in the query."""
+    """Texts are unit vectors of word counts; the propensity is at index 0, with a constant 1 in the query. Re-ranking
+    adds the weights of a user's texts."""
 
     version: str
 
@@ -42,8 +50,15 @@ class WordModel:
     def encode_texts(self, texts):
         return np.stack([words_vector(t) for t in texts])
 
-    def encode_demands(self, texts, day):
-        return np.concatenate([np.ones((len(texts), 1), np.float32), self.encode_texts(texts)], axis=1)
+    def read_demands(self, demands, day):
+        vectors = np.concatenate([np.ones((len(demands), 1), np.float32), self.encode_texts(demands)], axis=1)
+        return [Read(vector) for vector in vectors]
+
+    def text_vectors(self, cache):
+        return None
+
+    def rescore(self, scores, texts, vectors, demand):
+        return np.asarray(scores) + [float(weights.sum()) for _, weights in texts]
 
     def probabilities(self, scores):
         return 1 / (1 + np.exp(-np.asarray(scores)))
@@ -67,7 +82,15 @@ def write(path: Path, columns: dict) -> None:
     pq.write_table(pa.table(columns), path / "part-00000.parquet")
 
 
-def write_embeddings(work: Workdir, ds: date, rows: dict[str, tuple[np.ndarray, str]], *, version: str = "v1") -> None:
+def write_embeddings(
+    work: Workdir,
+    ds: date,
+    rows: dict[str, tuple[np.ndarray, str]],
+    *,
+    version: str = "v1",
+    weights: Mapping[str, float] = MappingProxyType({}),
+) -> None:
+    """Each user's vector and hash; `weights` gives some users one text of that weight."""
     users = sorted(rows)
     write(
         work.partition("embedding", ds),
@@ -75,6 +98,8 @@ def write_embeddings(work: Workdir, ds: date, rows: dict[str, tuple[np.ndarray, 
             "user_id": users,
             "event_timestamp": [datetime(ds.year, ds.month, ds.day, tzinfo=UTC)] * len(users),
             "vector": pa.array([rows[u][0] for u in users], pa.list_(pa.float32())),
+            "text_keys": pa.array([[text_key("tea")] if u in weights else [] for u in users], pa.list_(pa.int64())),
+            "text_weights": pa.array([[weights[u]] if u in weights else [] for u in users], pa.list_(pa.float32())),
             "input_hash": [rows[u][1] for u in users],
             "model_version": [version] * len(users),
         },

@@ -108,6 +108,19 @@ def test_a_sentence_gives_users_with_probabilities_reasons_and_versions(client):
         assert 0 < user["reasons"][0]["similarity"] <= 1.0001
 
 
+def test_the_texts_of_a_history_rank_what_the_index_found(fresh):
+    """User 9 is the last of all for the vectors; the text of the history says otherwise."""
+    client, settings = fresh
+    write_embeddings(settings.work, DAY, embedded(USERS), weights={user_name(9): 10.0})
+    write_features(settings, DAY, USERS)
+    assert client.post("/v1/admin/publish", json={"ds": str(DAY)}, headers=ADMIN).status_code == 200
+
+    first, second = client.post("/v1/audiences:target", json={"demand": "picnic basket", "size": 2}).json()["users"]
+
+    assert first["user_id"] == user_name(9) and first["score"] > 10 > second["score"]
+    assert first["probability"] == pytest.approx(1 / (1 + np.exp(-first["score"])))
+
+
 def test_users_below_the_minimum_probability_are_left_out(client):
     everyone = client.post("/v1/audiences:target", json={"demand": "garden plant", "size": USERS}).json()["users"]
     bar = everyone[10]["probability"]
@@ -396,5 +409,5 @@ def test_an_unused_setting_does_not_open_the_index_twice(settings):
 def test_vectors_in_the_double_are_what_the_index_holds(settings, client):
     answer = client.post("/v1/audiences:target", json={"demand": "cake stand", "size": 1}).json()["users"][0]
     at = int(answer["user_id"][1:])
-    query = WordModel("v1").encode_demands(["cake stand"], DAY)[0]
+    query = WordModel("v1").read_demands(["cake stand"], DAY)[0].vector
     assert answer["score"] == pytest.approx(float(user_vector(at) @ query), rel=1e-6)

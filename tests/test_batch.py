@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_pairs import COLUMNS, LATER, TOPICS, shuffled, some_users, texts_of
+from model_pairs import COLUMNS, LATER, TOPICS, same_users, shuffled, some_users, texts_of
 
 from feature_repo.contracts.templates import text_key
 from model.batch import AGES, ages, day_windows, log_scaled, nobody, trimmed, user_batch
@@ -64,9 +64,9 @@ def test_trimmed_and_full_arrays_give_the_same_vector(trained, texts):
 
     assert cut.event_text_BE.shape[1] < full.event_text_BE.shape[1]
     with torch.no_grad():
-        torch.testing.assert_close(
-            *(trained.user(b, trained.centred(texts)) for b in (cut, full)), atol=1e-5, rtol=1e-5
-        )
+        towers = [trained.user(b, trained.centred(texts)) for b in (cut, full)]
+    for one, other in zip(*((vectors, trained.late.weights(history)) for vectors, history in towers), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
 def test_what_lies_after_the_length_is_never_seen(trained, texts):
@@ -79,19 +79,22 @@ def test_what_lies_after_the_length_is_never_seen(trained, texts):
     dirty["bills_amount"][np.arange(16)[None] >= columns["bills_length"][:, None]] = 1e6
 
     assert trained.input_hashes(dirty) == trained.input_hashes(columns)
-    np.testing.assert_array_equal(trained.embed(dirty, texts), trained.embed(columns, texts))
+    same_users(trained.embed(dirty, texts), trained.embed(columns, texts))
 
 
 def test_the_order_of_users_and_their_batch_mates_change_nothing(trained, texts):
     columns = some_users(24)
     order = np.random.default_rng(0).permutation(24)
-    vectors = trained.embed(columns, texts)
+    users = trained.embed(columns, texts)
 
     permuted = trained.embed({n: v[order] for n, v in columns.items()}, texts)
     alone = trained.embed({n: v[3:4] for n, v in columns.items()}, texts)
 
-    np.testing.assert_allclose(permuted, vectors[order], atol=1e-5)
-    np.testing.assert_allclose(alone, vectors[3:4], atol=1e-5)
+    np.testing.assert_allclose(permuted.vectors, users.vectors[order], atol=1e-5)
+    np.testing.assert_allclose(alone.vectors, users.vectors[3:4], atol=1e-5)
+    for place, user in enumerate(order):
+        np.testing.assert_array_equal(permuted.texts[place][0], users.texts[user][0])
+        np.testing.assert_allclose(permuted.texts[place][1], users.texts[user][1], atol=1e-5)
     reordered = trained.input_hashes({n: v[order] for n, v in columns.items()})
     assert reordered == [trained.input_hashes(columns)[i] for i in order]
 
@@ -111,7 +114,7 @@ def test_a_night_in_which_no_bucket_changes_keeps_the_hash_and_the_vector(traine
     tomorrow = {**today, "cutoff_day": today["cutoff_day"] + 1}
 
     assert trained.input_hashes(tomorrow) == trained.input_hashes(today)
-    np.testing.assert_array_equal(trained.embed(tomorrow, texts), trained.embed(today, texts))
+    same_users(trained.embed(tomorrow, texts), trained.embed(today, texts))
 
 
 def test_a_season_later_the_hash_has_changed(trained):
@@ -145,7 +148,7 @@ def test_the_hash_changes_with_whatever_the_model_sees(trained, texts, change):
         after["visits_count"][user] += 40
 
     changed = np.array(trained.input_hashes(after)) != np.array(trained.input_hashes(columns))
-    moved = np.abs(trained.embed(after, texts) - trained.embed(columns, texts)).max(1)
+    moved = np.abs(trained.embed(after, texts).vectors - trained.embed(columns, texts).vectors).max(1)
 
     assert changed.tolist() == [i == user for i in range(8)]
     assert moved[user] > 0 and moved[~changed].max() <= 1e-6
@@ -169,9 +172,10 @@ def test_nobody_is_a_user_without_anything():
 def test_a_stranger_has_a_vector_and_so_has_a_user_without_history(trained, texts):
     columns = some_users(8)
     silent = columns["user_key"] % 8 == 0
-    vectors = trained.embed(columns, texts)
-    stranger = trained.embed_stranger(LATER)
+    users, stranger = trained.embed(columns, texts), trained.embed_stranger(LATER)
+    vectors = users.vectors
 
-    assert silent.sum() == 1 and np.isfinite(vectors).all() and np.isfinite(stranger).all()
-    assert vectors.shape == (8, trained.width) == (8, len(stranger))
+    assert silent.sum() == 1 and np.isfinite(vectors).all() and np.isfinite(stranger.vectors).all()
+    assert vectors.shape == (8, trained.width) and stranger.vectors.shape == (1, trained.width)
+    assert [len(keys) == 0 for keys, _ in users.texts] == silent.tolist() and len(stranger.texts[0][0]) == 0
     np.testing.assert_array_equal(vectors[:, -1], 1.0)

@@ -46,7 +46,7 @@ def report(tmp_path_factory, text_cache):
 
 
 @pytest.mark.parametrize("split", ["even", "uneven", "one rank out of data"])
-@pytest.mark.parametrize(("stage", "groups"), [(1, {"user", "tasks"}), (2, {"user", "text", "lora"})])
+@pytest.mark.parametrize(("stage", "groups"), [(1, {"user", "tasks"}), (2, {"user", "text", "lora", "late"})])
 def test_two_processes_give_the_gradient_of_one(report, stage, groups, split):
     differences = report[f"stage {stage}, {split}"]
 

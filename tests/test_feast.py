@@ -94,7 +94,13 @@ def test_every_input_view_has_the_columns_of_the_contract(settings):
     for name, columns in CONTRACT.items():
         assert [f.name for f in views[name].features] == [c.name for c in columns]
     assert [f.name for f in views[DESCRIPTION].features] == ["purchase", "browse", "search", "click", "payment"]
-    assert [f.name for f in views[EMBEDDING].features] == ["vector", "input_hash", "model_version"]
+    assert [f.name for f in views[EMBEDDING].features] == [
+        "vector",
+        "text_keys",
+        "text_weights",
+        "input_hash",
+        "model_version",
+    ]
     assert {name: view.online for name, view in views.items()} == {
         HISTORY: True, SEARCHES: True, ACTIVITY: True, DESCRIPTION: False, EMBEDDING: True,
     }  # fmt: skip
@@ -203,13 +209,26 @@ def test_materialising_twice_changes_nothing(settings):
 def test_the_embedding_is_materialised_when_it_is_named(settings):
     write_inputs(settings, ["a"], profile=False)
     vector = pa.array([[0.5, -1.0, 2.0]], pa.list_(pa.float32()))
-    own = {"vector": vector, "input_hash": pa.array(["h"]), "model_version": pa.array(["v1"])}
+    keys, weights = pa.array([[7]], pa.list_(pa.int64())), pa.array([[1.5]], pa.list_(pa.float32()))
+    own = {
+        "vector": vector,
+        "text_keys": keys,
+        "text_weights": weights,
+        "input_hash": pa.array(["h"]),
+        "model_version": pa.array(["v1"]),
+    }
     write_partition(settings, EMBEDDING, snapshot(["a"], own))
 
     assert materialize(settings, DS, [EMBEDDING]) == {EMBEDDING: 1}
-    features = [f"{EMBEDDING}:vector", f"{EMBEDDING}:model_version"]
+    features = [f"{EMBEDDING}:{name}" for name in ("vector", "text_keys", "text_weights", "model_version")]
     stored = open_store(settings).get_online_features(features, [{"user_id": "a"}]).to_dict()
-    assert stored == {"user_id": ["a"], "vector": [[0.5, -1.0, 2.0]], "model_version": ["v1"]}
+    assert stored == {
+        "user_id": ["a"],
+        "vector": [[0.5, -1.0, 2.0]],
+        "text_keys": [[7]],
+        "text_weights": [[1.5]],
+        "model_version": ["v1"],
+    }
 
 
 @pytest.mark.parametrize("view", [DESCRIPTION, "nonsense"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from model_pairs import LATER, TOPICS, some_users
+from model_pairs import LATER, TOPICS, demand_vectors, some_users
 
 from feature_repo.contracts.errors import FoundError
 from model.evaluation.metrics import auc
@@ -17,7 +17,7 @@ def users(trained, texts):
     """Vectors of 64 users, and who has the first habit."""
     columns = some_users(64)
     active = columns["user_key"] % 8 > 0
-    return trained.embed(columns, texts)[active], (columns["user_key"] % len(TOPICS) == 1)[active]
+    return trained.embed(columns, texts).vectors[active], (columns["user_key"] % len(TOPICS) == 1)[active]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def cosines(query, vectors):
 
 @pytest.mark.parametrize("demand", [DEMAND, ""])
 def test_tuning_moves_the_sentence_closer_to_positives_than_to_negatives(trained, seeds, demand):
-    before = trained.encode_demands([demand], LATER)[0]
+    before = demand_vectors(trained, [demand], LATER)[0]
 
     after = tune_prompt(trained, demand, LATER, *seeds, 0)
 
@@ -57,7 +57,7 @@ def test_users_who_are_no_seeds_are_ranked_better_than_by_the_sentence(trained, 
     found = auc(is_positive[rest], cosines(tuned, vectors[rest]))
 
     assert found > 0.8
-    assert found > auc(is_positive[rest], cosines(trained.encode_demands([DEMAND], LATER)[0], vectors[rest]))
+    assert found > auc(is_positive[rest], cosines(demand_vectors(trained, [DEMAND], LATER)[0], vectors[rest]))
 
 
 def test_the_same_seed_gives_the_same_vector_and_another_another(trained, seeds, tuned):

@@ -20,8 +20,13 @@ def index(tmp_path):
         yield index
 
 
+NO_TEXTS = np.zeros(0, np.int64), np.zeros(0, np.float32)
+
+
 def rows(vectors):
-    return [Row(user, np.asarray(v, dtype=np.float32), "2024-06-01", f"h-{user}") for user, v in vectors.items()]
+    return [
+        Row(user, np.asarray(v, dtype=np.float32), NO_TEXTS, "2024-06-01", f"h-{user}") for user, v in vectors.items()
+    ]
 
 
 def test_search_returns_the_highest_inner_products_not_the_smallest_angles(index):

@@ -120,13 +120,18 @@ def test_segments_are_the_users_own_rows():
 def test_handing_a_source_to_other_users_changes_their_vectors(trained, texts, source):
     columns = some_users(24)
 
-    moved = np.abs(trained.embed(shuffled(columns, *SOURCES[source]), texts) - trained.embed(columns, texts)).max(1)
+    moved = np.abs(
+        trained.embed(shuffled(columns, *SOURCES[source]), texts).vectors - trained.embed(columns, texts).vectors
+    ).max(1)
 
     assert (moved > 1e-4).mean() > 0.5
 
 
 def scores(model, texts):
-    return model.embed(some_users(24), texts) @ model.encode_demands(DEMANDS, LATER).T
+    users = model.embed(some_users(24), texts)
+    return np.stack(
+        [model.rescore(users.vectors @ d.vector, users.texts, texts, d) for d in model.read_demands(DEMANDS, LATER)], 1
+    )
 
 
 def noisy(model, name):
@@ -168,7 +173,13 @@ MODULES = [
     "user.head",
     "user.text_part",
     "user.propensity",
+    "late.attend",
+    "late.attend_age",
+    "late.log_sharpness",
+    "late.gain_H",
+    "late.log_floor_H",
     "text.project",
+    "text.project_late",
     "text.bias",
     "text.bias_text",
     "text.bias_season",
@@ -229,11 +240,11 @@ def test_a_missing_source_is_the_absent_token_and_dropout_of_sources_is_for_trai
     nn.init.normal_(other.searches.text.weight)
 
     with torch.no_grad():
-        one, two = (t(batch, trained.centred(texts)) for t in (tower, other))
+        one, two = (t(batch, trained.centred(texts))[0] for t in (tower, other))
         torch.testing.assert_close(one, two, msg="without searches their encoder has no say")
         nn.init.normal_(other.fusion.absent)
-        assert not torch.allclose(one, other(batch, trained.centred(texts)))
-        torch.testing.assert_close(tower(batch, trained.centred(texts)), one)
+        assert not torch.allclose(one, other(batch, trained.centred(texts))[0])
+        torch.testing.assert_close(tower(batch, trained.centred(texts))[0], one)
 
 
 def test_unknown_recipes_and_impossible_numbers_are_refused():

@@ -179,7 +179,7 @@ def test_a_user_read_from_feast_gets_the_vector_that_spark_gave(night, monkeypat
     online = online_columns(open_store(settings), asked)
     profile = model.metadata["profile"]
     columns = columns_of(online, pair_columns(settings.lengths, categorical=1, numeric=1), profile=profile, day=CUTOFF)
-    vectors = model.embed(columns, encoder.cache.table())
+    vectors = model.embed(columns, encoder.cache.table()).vectors
     for user, vector in zip(asked, vectors, strict=True):
         stored = np.array(users[user][0])
         assert vector @ stored / np.linalg.norm(vector) / np.linalg.norm(stored) > 0.99999

@@ -3,11 +3,14 @@
 from datetime import date, timedelta
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from serving_doubles import DAY, embedded, user_name, user_vector, write_embeddings
 
 from feature_repo.contracts.names import Workdir
 from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.templates import text_key
 from serving import publish as publication
 from serving.errors import NothingToRollBack, PublicationRefused
 from serving.index import UserIndex, open_index
@@ -149,6 +152,38 @@ def test_bad_embeddings_are_refused_and_nothing_is_touched(published, work, brok
         publish(published, work, NEXT)
 
     assert (contents(published), published.published()) == (before, stamped)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("text_weights", [0.5, 0.5], "user 'u000' has 2 and 1"),
+        ("text_keys", None, "user 'u000' has 1 and None"),
+        ("text_keys", list(range(5000)), "at most 4096; user 'u000' has 1 and 5000"),
+    ],
+)
+def test_texts_without_their_weights_are_refused(published, work, column, value, told):
+    write_embeddings(work, NEXT, embedded(USERS), weights={"u000": 1.0})
+    path = work.partition("embedding", NEXT) / "part-00000.parquet"
+    table = pq.read_table(path)
+    values = [value, *table[column].to_pylist()[1:]]
+    changed = pa.array(values, table.schema.field(column).type)
+    pq.write_table(table.set_column(table.schema.get_field_index(column), column, changed), path)
+
+    with pytest.raises(PublicationRefused, match=f"as many text weights as text keys, .*{told}"):
+        publish(published, work, NEXT)
+
+
+def test_the_texts_of_a_user_are_in_the_index(published, work):
+    write_embeddings(work, NEXT, embedded(USERS) | {"u003": (user_vector(3), "new")}, weights={"u003": 0.25})
+
+    publish(published, work, NEXT)
+
+    texts = published.weighted_texts("users_v1", ["u003", "u004", "nobody"])
+    assert {user: (keys.tolist(), weights.tolist()) for user, (keys, weights) in texts.items()} == {
+        "u003": ([text_key("tea")], [0.25]),
+        "u004": ([], []),
+    }
 
 
 def test_a_user_who_occurs_twice_is_named(published, work):

@@ -52,25 +52,32 @@ def write_scenarios(folder, documents, *, users=USERS):
 
 
 @pytest.fixture(scope="module")
-def vectors(trained, texts):
+def users(trained, texts):
     return trained.embed(some_users(USERS), texts)
 
 
-def write_run(root, vectors, models, cutoff=LATER):
+def write_run(root, users, models, cache, cutoff=LATER):
     """The work directory of one (cut-off, horizon), as `found evaluate` leaves it."""
     run = root / f"{cutoff.isoformat()}_{HORIZON}d"
     run.mkdir(parents=True)
     (run / "models").symlink_to(models)
+    (run / "text_cache").symlink_to(cache)
     folder = Workdir(run).partition(EMBEDDING, cutoff)
     folder.mkdir(parents=True)
-    ids = [f"u{key}" for key in range(1, len(vectors) + 1)]
-    pq.write_table(pa.table({"user_id": ids, "vector": vectors.tolist()}), folder / "part-00000.parquet")
+    keys, weights = ([own[part] for own in users.texts] for part in (0, 1))
+    columns = {
+        "user_id": [f"u{key}" for key in range(1, len(users.vectors) + 1)],
+        "vector": pa.array(list(users.vectors), pa.list_(pa.float32())),
+        "text_keys": pa.array(keys, pa.list_(pa.int64())),
+        "text_weights": pa.array(weights, pa.list_(pa.float32())),
+    }
+    pq.write_table(pa.table(columns), folder / "part-00000.parquet")
     return run
 
 
 @pytest.fixture
-def runs(tmp_path, vectors, trained_folder):
-    write_run(tmp_path / "runs", vectors, trained_folder)
+def runs(tmp_path, users, trained_folder, text_cache):
+    write_run(tmp_path / "runs", users, trained_folder, text_cache)
     return tmp_path / "runs"
 
 
@@ -78,16 +85,18 @@ def report_of(folder, runs):
     return evaluate(read_scenarios(folder / "scenarios.yaml"), read_labels(folder / "labels.parquet", "eval"), runs)
 
 
-def test_the_report_is_the_auc_of_user_times_sentence_on_the_eval_split(tmp_path, runs, trained, vectors):
+def test_the_report_is_the_auc_of_user_and_sentence_on_the_eval_split(tmp_path, runs, trained, users, texts):
     folder = write_scenarios(tmp_path / "scenarios", [scenario(n) for n in range(3)])
 
     report = report_of(folder, runs)
 
     labels = read_labels(folder / "labels.parquet", "eval")
     for number in range(3):
-        demand = trained.encode_demands([f"{TOPICS[number]} fans"], LATER)[0].astype(np.float64)
-        ghost = float(trained.embed_stranger(LATER).astype(np.float64) @ demand)
-        score = {f"u{i + 1}": float(v.astype(np.float64) @ demand) for i, v in enumerate(vectors)} | {GHOST: ghost}
+        demand, ghost = trained.read_demands([f"{TOPICS[number]} fans"], LATER)[0], trained.embed_stranger(LATER)
+        score = {}
+        for names, some in (([f"u{i + 1}" for i in range(USERS)], users), ([GHOST], ghost)):
+            products = some.vectors.astype(np.float64) @ demand.vector.astype(np.float64)
+            score |= dict(zip(names, trained.rescore(products, some.texts, texts, demand).tolist(), strict=True))
         own = labels[f"s{number}"]
         expected = auc(np.array(list(own.values())), np.array([score[u] for u in own]))
         row = report["scenarios"][f"s{number}"]
@@ -132,9 +141,9 @@ def test_too_few_users_for_a_pair_give_no_specificity(tmp_path, runs):
     assert "specificity - (0 pairs)" in zero_shot.table(report)
 
 
-def test_a_model_that_saw_the_future_of_a_scenario_is_refused(tmp_path, vectors, trained_folder):
+def test_a_model_that_saw_the_future_of_a_scenario_is_refused(tmp_path, users, trained_folder, text_cache):
     early = CUTOFFS[-1]
-    write_run(tmp_path / "runs", vectors, trained_folder, cutoff=early)
+    write_run(tmp_path / "runs", users, trained_folder, text_cache, cutoff=early)
     folder = write_scenarios(tmp_path / "scenarios", [scenario(0, cutoff=early)])
 
     with pytest.raises(FoundError) as refused:

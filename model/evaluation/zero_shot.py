@@ -24,6 +24,7 @@ from feature_repo.contracts.names import EMBEDDING, Workdir
 from model import pointers
 from model.evaluation.metrics import auc, specificity
 from model.found import FoundModel
+from model.late import WeightedTexts
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,15 @@ def _scores(members: Sequence[Scenario], labels: Mapping[str, Mapping[str, int]]
     )
     cutoff = members[0].cutoff
     _refuse_leak(model, cutoff)
-    places, vectors = _embeddings(Workdir(run), cutoff)
-    stranger = model.embed_stranger(cutoff).astype(np.float64)
-    demands = model.encode_demands([scenario.demand for scenario in members], cutoff).astype(np.float64)
+    users = _embedded(Workdir(run), cutoff)
+    stranger = model.embed_stranger(cutoff)
+    vectors = np.concatenate([users.vectors, stranger.vectors]).astype(np.float64)
+    texts = [*users.texts, *stranger.texts]
+    encoded = model.text_vectors(Workdir(run).text_cache)
     found = []
-    for scenario, demand in zip(members, demands, strict=True):
-        known = vectors @ demand
-        unknown = float(stranger @ demand)
-        users = labels[scenario.id]
-        found.append({u: float(known[places[u]]) if u in places else unknown for u in users})
+    for scenario, demand in zip(members, model.read_demands([s.demand for s in members], cutoff), strict=True):
+        score = model.rescore(vectors @ demand.vector.astype(np.float64), texts, encoded, demand)
+        found.append({user: float(score[users.places.get(user, -1)]) for user in labels[scenario.id]})
     return found
 
 
@@ -117,13 +118,31 @@ def _refuse_leak(model: FoundModel, cutoff: date) -> None:
         )
 
 
-def _embeddings(work: Workdir, cutoff: date) -> tuple[dict[str, int], "np.ndarray"]:
+@dataclass(frozen=True)
+class _Embedded:
+    """A partition of embeddings: the row of each user, the vectors and the texts by row."""
+
+    places: Mapping[str, int]
+    vectors: "np.ndarray"
+    texts: list[WeightedTexts]
+
+
+def _embedded(work: Workdir, cutoff: date) -> _Embedded:
     folder = work.partition(EMBEDDING, cutoff)
     if not folder.exists():
         raise FoundError(f"no embeddings of {cutoff} in {work.root}: run spark_jobs/embed_users.py --ds {cutoff}.")
-    table = pq.read_table(str(folder), columns=["user_id", "vector"]).combine_chunks()
-    flat = table["vector"].combine_chunks().flatten().to_numpy().astype(np.float64)
-    return {user: i for i, user in enumerate(table["user_id"].to_pylist())}, flat.reshape(len(table), -1)
+    columns = ["user_id", "vector", "text_keys", "text_weights"]
+    table = pq.read_table(str(folder), columns=columns).combine_chunks()
+    vectors, keys, weights = (table[name].combine_chunks() for name in columns[1:])
+    return _Embedded(
+        {user: i for i, user in enumerate(table["user_id"].to_pylist())},
+        vectors.flatten().to_numpy().reshape(len(table), -1),
+        list(zip(_arrays(keys), _arrays(weights), strict=True)),
+    )
+
+
+def _arrays(lists: Any) -> list["np.ndarray"]:
+    return np.split(lists.flatten().to_numpy(), np.cumsum(lists.value_lengths().to_numpy())[:-1])
 
 
 def _specificity(
