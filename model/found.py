@@ -115,7 +115,7 @@ class FoundModel(nn.Module):
         """The sentences for the cut-off at 00:00 UTC of `day`."""
         encoded_NE, number = self.text.live(demands), (day - EPOCH).days
         vector_NM = self.text(encoded_NE, number).float().cpu().numpy()
-        late_NE = self.text.late_vectors(encoded_NE).float().cpu().numpy()
+        late_NE = centre(encoded_NE, self.text.centre_E).float().cpu().numpy()
         bias_N = self.text.biases(encoded_NE, number)[:, 1].tolist()
         return [Demand(*parts) for parts in zip(vector_NM, late_NE, bias_N, strict=True)]
 

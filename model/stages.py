@@ -173,11 +173,12 @@ class Alignment(nn.Module):
         as the season asks."""
         days, day_of_B = np.unique(cutoff_day, return_inverse=True)
         tower = self.model.text
-        read_CD = tower.bias_text(centre(encoded_CE, tower.centre_E))
+        centred_CE = centre(encoded_CE, tower.centre_E)
+        read_CD = tower.bias_text(centred_CE)
         bias_TC2 = torch.stack([tower.seasonal(read_CD, int(day)) for day in days])
         bias_BC2 = bias_TC2.index_select(0, torch.from_numpy(day_of_B).to(bias_TC2.device))
         vector_BC = user_BM[:, :1] + user_BM[:, 1:-1] @ tower.vectors(encoded_CE).T + bias_BC2[..., 0]
-        late_BC = self.model.late(history, len(user_BM), self.text_VE, tower.late_vectors(encoded_CE))
+        late_BC = self.model.late(history, len(user_BM), self.text_VE, centred_CE)
         return vector_BC, late_BC + bias_BC2[..., 1]
 
     def _candidates(self, future: "np.ndarray", step: Step) -> "np.ndarray":

@@ -41,9 +41,7 @@ class TextTower(nn.Module):
         self.bias_text = nn.Linear(width, recipe.width)
         self.bias_season = nn.Linear(SEASONS, recipe.width, bias=False)
         self.bias = nn.Linear(recipe.width, 2)
-        self.project_late = nn.Linear(width, width, bias=False)
         nn.init.eye_(self.project.weight)
-        nn.init.eye_(self.project_late.weight)
         with torch.no_grad():
             self.bias.bias.copy_(torch.tensor([BIAS, BIAS_LATE]))
 
@@ -57,10 +55,6 @@ class TextTower(nn.Module):
     def vectors(self, encoded_NE: Tensor) -> Tensor:
         """[N, M]"""
         return self.project(centre(encoded_NE, self.centre_E))
-
-    def late_vectors(self, encoded_NE: Tensor) -> Tensor:
-        """[N, E]: the unit vectors that late interaction compares with each text of a history."""
-        return nn.functional.normalize(self.project_late(centre(encoded_NE, self.centre_E)), dim=-1)
 
     def biases(self, encoded_NE: Tensor, day: int) -> Tensor:
         """[N, 2]: the log odds of each sentence for a user of no propensity, as of a day since 1970-01-01, and what

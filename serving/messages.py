@@ -60,7 +60,9 @@ class ReasonMessage(Response):
 
 class MemberMessage(Response):
     user_id: str
-    score: float = Field(description="log odds for a sentence; for seeds the inner product of the user's vector and the query's")
+    score: float = Field(
+        description="log odds for a sentence; for seeds the inner product of the user's vector and the query's"
+    )
     probability: Probability
     reasons: list[ReasonMessage]
 

@@ -179,7 +179,6 @@ MODULES = [
     "late.gain_H",
     "late.log_floor_H",
     "text.project",
-    "text.project_late",
     "text.bias",
     "text.bias_text",
     "text.bias_season",
