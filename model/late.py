@@ -8,8 +8,8 @@ that counts every likeness.
     S(u, q) = sum_i w_i exp(beta (cos(q, t_i) - 1))
     late(u, q) = b(q) + sum_h gamma_h log(eps_h + S(u, q))
 
-q and t_i are centred encodings. The weights w_i depend on the user alone, q and b(q) on the sentence alone, so a user is
-stored as weighted texts.
+q and t_i are centred encodings. The weights w_i depend on the user alone, q and b(q) on the sentence alone, so a
+user is stored as weighted texts.
 
 Shape suffixes: B users, C sentences, N texts of all users, V distinct texts, E encoder width, H floors.
 """
