@@ -12,7 +12,7 @@ def found_default() -> Recipe:
     return Recipe(
         name="found_default",
         stage1=Optimisation(steps=100, batch_users=192, learning_rate=4e-4),
-        stage2=Optimisation(steps=150, batch_users=256, learning_rate=1e-3),
+        stage2=Optimisation(steps=300, batch_users=256, learning_rate=1e-3),
         windows=24,
         table_layers=1,
     )
