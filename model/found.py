@@ -140,11 +140,14 @@ class FoundModel(nn.Module):
         key_N, weight_N = (np.concatenate([own[part] for own in texts]) for part in (0, 1))
         user_N = np.repeat(np.arange(len(texts)), [len(own) for own, _ in texts])
         keys, place_N = np.unique(key_N, return_inverse=True)
-        text_VE = torch.from_numpy(vectors.vectors[vectors.rows(keys)]).double()
-        text_VE = centre(text_VE, self.text.centre_E.cpu().double())
-        near_V = self.late.nearness(text_VE @ torch.from_numpy(demand.late).double()).numpy()
-        sum_B = np.bincount(user_N, weights=weight_N * near_V[place_N], minlength=len(texts))
-        return scores + self.late.of_sums(torch.from_numpy(sum_B).double()[:, None])[:, 0].numpy() + demand.late_bias
+        encoded_VE, late_E, centre_E = (
+            torch.as_tensor(each, dtype=torch.float64, device=self.text.centre_E.device)
+            for each in (vectors.vectors[vectors.rows(keys)], demand.late, self.text.centre_E)
+        )
+        near_V = self.late.nearness(centre(encoded_VE, centre_E) @ late_E)
+        sum_B = np.bincount(user_N, weights=weight_N * near_V.cpu().numpy()[place_N], minlength=len(texts))
+        late_B = self.late.of_sums(torch.as_tensor(sum_B, dtype=torch.float64, device=centre_E.device)[:, None])[:, 0]
+        return scores + late_B.cpu().numpy() + demand.late_bias
 
     def encode_texts(self, texts: Sequence[str]) -> "np.ndarray":
         """float32 [N, E]: unit vectors in the encoder's own space, for comparing a sentence with a history."""
