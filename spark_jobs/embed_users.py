@@ -81,7 +81,7 @@ def _with_kept(spark: SparkSession, rows: DataFrame, work: Workdir, ds: date, ve
     if not version or not earlier:
         newest = spark.createDataFrame([], SCHEMA)
     else:
-        newest = spark.read.parquet(str(work.partition(EMBEDDING, earlier[-1])))
+        newest = spark.read.schema(SCHEMA).parquet(str(work.partition(EMBEDDING, earlier[-1])))
     kept = newest.filter(F.col("model_version") == version).select(
         JOIN_KEY, *(F.col(name).alias(PREFIX + name) for name in KEPT)
     )
