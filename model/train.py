@@ -118,7 +118,7 @@ def _job(settings: Settings, arguments: argparse.Namespace, ranks: Ranks) -> Job
     recipe = recipe_by_name(settings.recipe, encoder=settings.encoder)
     encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
     models = Path(arguments.out) if arguments.out else settings.work.models
-    return Job(pairs, recipe, CachedEncoder(settings.work.text_cache, encoder, ranks), models, arguments.seed, ranks)
+    return Job(pairs, recipe, CachedEncoder(settings.work.text_cache, encoder, ranks), models, settings.seed, ranks)
 
 
 def _texts(job: Job) -> tuple[list[str], TextTable]:
@@ -163,7 +163,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", help="folder of models; default WORKDIR/models")
     parser.add_argument("--workdir")
     parser.add_argument("--encoder", help="Hugging Face id or folder of the text encoder")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, help="of weights, batches and draws; default: the setting, 0")
     return parser.parse_args()
 
 

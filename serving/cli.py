@@ -60,9 +60,9 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _evaluate(given: argparse.Namespace, settings: Settings) -> int:
-    from serving.run import evaluate_lake
+    from serving.evaluate import evaluate_lake
 
-    progress = evaluate_lake(settings, ranks=given.ranks, fresh=given.fresh)
+    progress = evaluate_lake(settings, ranks=given.ranks, fresh=given.fresh, seeds=given.seeds)
     print(progress.last_output())
     print(f"\n{progress.table()}\n\nwritten to {settings.work.evaluation}")
     return 0
@@ -148,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = command("evaluate", "score the lake's scenarios zero-shot, as of their cut-offs", _evaluate)
     _add_training(evaluate)
+    evaluate.add_argument("--seeds", type=_positive, default=1, help="models to train per cut-off (default: 1)")
     evaluate.add_argument("--fresh", action="store_true", help="train again where a complete sub-run lies")
 
     target = command("target", "the users that a sentence describes", _target)

@@ -15,12 +15,14 @@ import pytest
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.steps import SPARK_CONF_DIR, Step
+from serving import evaluate as evaluator
 from serving import run as runner
 from serving.cli import main
+from serving.evaluate import SubRun, evaluate_lake, sub_runs
 from serving.plan import plan
 from serving.processes import StepFailed, environment, run_process
 from serving.progress import Progress, table
-from serving.run import SubRun, evaluate_lake, run_lake, sub_runs
+from serving.run import run_lake
 
 COMMANDS = ("generate", "validate", "run", "evaluate", "target", "lookalike", "serve", "rollback")
 REPORT = {"ends": "2011-09-01T00:00:00+00:00", "first_event": "2009-12-01T07:45:00+00:00"}
@@ -65,8 +67,9 @@ def trivial_steps(monkeypatch):
         f"(w / 'lake_report.json').write_text('''{report}''')"
     )
     training = (python_step("validate", code), records("pairs"), records("stage1"), records("stage2"))
-    monkeypatch.setattr(runner, "TRAINING", training)
-    monkeypatch.setattr(runner, "NIGHTLY", (records("features"), records("embed"), records("publish")))
+    for module in (runner, evaluator):
+        monkeypatch.setattr(module, "TRAINING", training)
+        monkeypatch.setattr(module, "NIGHTLY", (records("features"), records("embed"), records("publish")))
 
 
 def ran(settings: Settings) -> list[str]:
@@ -257,7 +260,7 @@ def test_a_day_after_the_lakes_end_is_refused():
 def test_an_evaluation_trains_once_per_cut_off_and_horizon_and_keeps_what_is_done(
     trivial_steps, settings, monkeypatch, capsys
 ):
-    monkeypatch.setattr(runner, "_scoring", lambda *_: python_step("zero_shot", "print('the table')"))
+    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("zero_shot", "print('the table')"))
 
     progress = evaluate_lake(settings, ranks=1, fresh=False)
 
@@ -274,8 +277,29 @@ def test_an_evaluation_trains_once_per_cut_off_and_horizon_and_keeps_what_is_don
     assert len(evaluate_lake(settings, ranks=1, fresh=True).finished) == 11
 
 
+def test_every_seed_trains_its_own_models_of_the_same_data(trivial_steps, settings, monkeypatch, capsys):
+    asked = []
+    scoring = python_step("zero_shot", "pass")
+    monkeypatch.setattr(evaluator, "_scoring", lambda *given: asked.append(given[2]) or scoring)
+
+    progress = evaluate_lake(settings, ranks=1, fresh=False, seeds=3)
+
+    root, models = settings.work.root / "evaluation" / "2011-06-01_90d", ("stage1", "stage2", "embed")
+    names = [f.name for f in progress.finished if "2011-06-01" in f.name]
+    assert names[5:] == [f"{step}_2011-06-01_90d_seed-{seed}" for seed in (1, 2) for step in models]
+    for seed in (1, 2):
+        ran = (root / f"seed-{seed}" / "ran.txt").read_text().splitlines()
+        assert [line.split()[0] for line in ran] == list(models)
+        assert (root / f"seed-{seed}" / "pairs").resolve() == (root / "pairs").resolve()
+    assert "2011-06-01_90d: training on futures that end by 2011-06-01, seed 2\n" in capsys.readouterr().out
+    assert asked == [3]
+    assert len(evaluate_lake(settings, ranks=1, fresh=False, seeds=3).finished) == 1
+    (root / "done.json").unlink()
+    assert len(evaluate_lake(settings, ranks=1, fresh=False, seeds=3).finished) == 12, "new data, so every seed again"
+
+
 def test_an_evaluation_of_a_changed_lake_or_of_other_settings_trains_again(trivial_steps, settings, lake, monkeypatch):
-    monkeypatch.setattr(runner, "_scoring", lambda *_: python_step("zero_shot", "pass"))
+    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("zero_shot", "pass"))
     evaluate_lake(settings, ranks=1, fresh=False)
     other = Settings(lake=settings.lake, workdir=settings.workdir, recipe="tiny")
     assert len(evaluate_lake(other, ranks=1, fresh=False).finished) == 11
@@ -284,17 +308,17 @@ def test_an_evaluation_of_a_changed_lake_or_of_other_settings_trains_again(trivi
 
 
 def test_a_sub_run_that_failed_is_repeated(trivial_steps, settings, monkeypatch):
-    monkeypatch.setattr(runner, "_scoring", lambda *_: python_step("zero_shot", "pass"))
-    working = runner.NIGHTLY
-    monkeypatch.setattr(runner, "NIGHTLY", (python_step("features", "raise SystemExit(1)"), *working[1:]))
+    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("zero_shot", "pass"))
+    working = evaluator.NIGHTLY
+    monkeypatch.setattr(evaluator, "NIGHTLY", (python_step("features", "raise SystemExit(1)"), *working[1:]))
     with pytest.raises(StepFailed):
         evaluate_lake(settings, ranks=1, fresh=False)
-    monkeypatch.setattr(runner, "NIGHTLY", working)
+    monkeypatch.setattr(evaluator, "NIGHTLY", working)
     assert len(evaluate_lake(settings, ranks=1, fresh=False).finished) == 11
 
 
 def test_sub_runs_share_the_encoded_texts(trivial_steps, settings, monkeypatch):
-    monkeypatch.setattr(runner, "_scoring", lambda *_: python_step("zero_shot", "pass"))
+    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("zero_shot", "pass"))
     evaluate_lake(settings, ranks=1, fresh=False)
     shared = settings.work.root / "evaluation" / "2011-06-01_90d" / "text_cache"
     assert shared.resolve() == settings.work.text_cache.resolve()

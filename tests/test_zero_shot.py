@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -104,6 +105,30 @@ def test_the_report_is_the_auc_of_user_and_sentence_on_the_eval_split(tmp_path, 
         assert row["users"] == len(own) == 97 and row["base_rate"] == pytest.approx(24 / 97)
     assert report["mean_auc"] == pytest.approx(np.mean([r["auc"] for r in report["scenarios"].values()]))
     assert report["specificity_pairs"] == 3 and report["specificity"] > 0.5
+
+
+def test_several_seeds_give_the_mean_and_the_spread(tmp_path, runs, users, trained_folder, text_cache):
+    folder = write_scenarios(tmp_path / "scenarios", [scenario(n) for n in range(3)])
+    backwards = replace(users, vectors=users.vectors[::-1].copy(), texts=users.texts[::-1])
+    other = write_run(tmp_path / "other", backwards, trained_folder, text_cache)
+    (runs / other.name / "seed-1").symlink_to(other)
+    scenarios, labels = read_scenarios(folder / "scenarios.yaml"), read_labels(folder / "labels.parquet", "eval")
+
+    report = evaluate(scenarios, labels, runs, seeds=2)
+
+    one, two = evaluate(scenarios, labels, runs), evaluate(scenarios, labels, tmp_path / "other")
+    assert report["seeds"] == [one, two] and one["mean_auc"] != two["mean_auc"]
+    for found, a, b in (
+        (report, one, two),
+        *((report["scenarios"][i], one["scenarios"][i], two["scenarios"][i]) for i in one["scenarios"]),
+    ):
+        name = "mean_auc" if "mean_auc" in found else "auc"
+        assert found[name] == pytest.approx((a[name] + b[name]) / 2)
+        assert found[f"{name}_sd"] == pytest.approx(abs(a[name] - b[name]) / math.sqrt(2))
+    assert report["specificity_pairs"] == 3
+    last = zero_shot.table(report).splitlines()[-1]
+    assert last.startswith(f"mean AUC {report['mean_auc']:.3f} ± {report['mean_auc_sd']:.3f}, specificity ")
+    assert last.endswith("(3 pairs, 2 seeds)")
 
 
 def test_what_is_for_reports_is_not_seen(tmp_path, runs):

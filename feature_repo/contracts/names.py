@@ -32,6 +32,10 @@ class Workdir:
 
     root: Path
 
+    def seeded(self, seed: int) -> "Workdir":
+        """Where the models of another seed lie, which share this directory's data."""
+        return Workdir(self.root / f"seed-{seed}") if seed else self
+
     def view(self, name: str) -> Path:
         return self.root / "features" / name
 

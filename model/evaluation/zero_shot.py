@@ -26,6 +26,8 @@ from model.evaluation.metrics import auc, specificity
 from model.found import FoundModel
 from model.late import WeightedTexts
 
+MEASURES = ("auc", "mean_auc", "specificity")
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -60,19 +62,32 @@ def read_scenarios(path: Path) -> list[Scenario]:
         raise FoundError(f"{path}: each scenario has id, demand, cutoff and horizon_days; found {error!r}.") from error
 
 
-def evaluate(scenarios: Sequence[Scenario], labels: Mapping[str, Mapping[str, int]], runs: Path) -> dict[str, Any]:
-    """The report of all scenarios; `labels` are {scenario: {user: 0 or 1}} of the eval split."""
+def evaluate(
+    scenarios: Sequence[Scenario], labels: Mapping[str, Mapping[str, int]], runs: Path, *, seeds: int = 1
+) -> dict[str, Any]:
+    """The report of all scenarios; `labels` are {scenario: {user: 0 or 1}} of the eval split.
+
+    With several seeds each figure is their mean, `*_sd` their standard deviation, and `seeds` holds the single reports.
+    """
+    if unlabelled := [s.id for s in scenarios if not labels.get(s.id)]:
+        raise FoundError(
+            f"labels.parquet has no row of split 'eval' for the scenarios {unlabelled}: label them or drop them."
+        )
+    reports = [_evaluate(scenarios, labels, runs, seed) for seed in range(seeds)]
+    return reports[0] if seeds == 1 else _mean(reports) | {"seeds": reports}
+
+
+def _evaluate(
+    scenarios: Sequence[Scenario], labels: Mapping[str, Mapping[str, int]], runs: Path, seed: int
+) -> dict[str, Any]:
     report: dict[str, Any] = {}
     scores: dict[str, dict[str, float]] = {}
     by_run: dict[str, list[Scenario]] = defaultdict(list)
     for scenario in scenarios:
         by_run[scenario.run].append(scenario)
-    if unlabelled := [s.id for s in scenarios if not labels.get(s.id)]:
-        raise FoundError(
-            f"labels.parquet has no row of split 'eval' for the scenarios {unlabelled}: label them or drop them."
-        )
     for run, members in by_run.items():
-        for scenario, given in zip(members, _scores(members, labels, runs / run), strict=True):
+        work = Workdir(runs / run).seeded(seed)
+        for scenario, given in zip(members, _scores(members, labels, work), strict=True):
             scores[scenario.id] = given
             happened = np.array(list(labels[scenario.id].values()))
             report[scenario.id] = {
@@ -89,18 +104,32 @@ def evaluate(scenarios: Sequence[Scenario], labels: Mapping[str, Mapping[str, in
     }
 
 
-def _scores(members: Sequence[Scenario], labels: Mapping[str, Mapping[str, int]], run: Path) -> list[dict[str, float]]:
+def _mean(reports: Sequence[Any]) -> dict[str, Any]:
+    """Reports of one shape as one: every measure's mean, and its standard deviation beside it."""
+    found: dict[str, Any] = {}
+    for name, value in reports[0].items():
+        values = [report[name] for report in reports]
+        if isinstance(value, Mapping):
+            found[name] = _mean(values)
+        elif name in MEASURES and value is not None:
+            found |= {name: float(np.mean(values)), f"{name}_sd": float(np.std(values, ddof=1))}
+        else:
+            found[name] = value
+    return found
+
+
+def _scores(
+    members: Sequence[Scenario], labels: Mapping[str, Mapping[str, int]], work: Workdir
+) -> list[dict[str, float]]:
     """Per scenario {user: score}, in the order of the labels."""
-    model = FoundModel.from_pretrained(
-        pointers.current(Workdir(run).models, missing="run `found evaluate`, which trains it")
-    )
+    model = FoundModel.from_pretrained(pointers.current(work.models, missing="run `found evaluate`, which trains it"))
     cutoff = members[0].cutoff
     _refuse_leak(model, cutoff)
-    users = _embedded(Workdir(run), cutoff)
+    users = _embedded(work, cutoff)
     stranger = model.embed_stranger(cutoff)
     vectors = np.concatenate([users.vectors, stranger.vectors]).astype(np.float64)
     texts = [*users.texts, *stranger.texts]
-    encoded = model.text_vectors(Workdir(run).text_cache)
+    encoded = model.text_vectors(work.text_cache)
     found = []
     for scenario, demand in zip(members, model.read_demands([s.demand for s in members], cutoff), strict=True):
         score = model.rescore(vectors @ demand.vector.astype(np.float64), texts, encoded, demand)
@@ -169,24 +198,33 @@ def read_labels(path: Path, split: str) -> dict[str, dict[str, int]]:
 
 def table(report: Mapping[str, Any]) -> str:
     """The report for a terminal."""
-    lines = [f"{'scenario':<24}{'users':>8}{'base rate':>11}{'AUC':>8}"]
+    spread = f"{'sd':>7}" if "seeds" in report else ""
+    lines = [f"{'scenario':<24}{'users':>8}{'base rate':>11}{'AUC':>8}{spread}"]
     for name, row in report["scenarios"].items():
-        lines.append(f"{name:<24}{row['users']:>8}{row['base_rate']:>11.3f}{row['auc']:>8.3f}")
-    value = "-" if report["specificity"] is None else f"{report['specificity']:.3f}"
-    lines.append(f"mean AUC {report['mean_auc']:.3f}, specificity {value} ({report['specificity_pairs']} pairs)")
+        apart = f"{row['auc_sd']:>7.3f}" if spread else ""
+        lines.append(f"{name:<24}{row['users']:>8}{row['base_rate']:>11.3f}{row['auc']:>8.3f}{apart}")
+    figures = f"mean AUC {_figure(report, 'mean_auc')}, specificity {_figure(report, 'specificity')}"
+    seeds = f", {len(report['seeds'])} seeds" if spread else ""
+    lines.append(f"{figures} ({report['specificity_pairs']} pairs{seeds})")
     return "\n".join(lines)
+
+
+def _figure(report: Mapping[str, Any], name: str) -> str:
+    value, apart = report[name], report.get(f"{name}_sd")
+    return "-" if value is None else f"{value:.3f}" + ("" if apart is None else f" ± {apart:.3f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenarios", type=Path, required=True, help="folder with scenarios.yaml and labels.parquet")
     parser.add_argument("--runs", type=Path, required=True, help="folder of one work directory per CUTOFF_HORIZONd")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds above 0 lie in seed-1, seed-2 ... of a run")
     parser.add_argument("--out", type=Path, required=True, help="the JSON report")
     given = parser.parse_args()
     try:
         scenarios = read_scenarios(given.scenarios / "scenarios.yaml")
         labels = read_labels(given.scenarios / "labels.parquet", "eval")
-        report = evaluate(scenarios, labels, given.runs)
+        report = evaluate(scenarios, labels, given.runs, seeds=given.seeds)
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

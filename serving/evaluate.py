@@ -1,0 +1,134 @@
+"""`found evaluate`: one model per (cut-off, horizon) of the lake's scenarios and per seed, then one report."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.names import EMBEDDING, Workdir
+from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.steps import NIGHTLY, TRAINING, Step
+from serving.processes import environment
+from serving.progress import Progress
+from serving.run import refuse_missing_lake, step_values
+
+DATA = ("pairs", "features")
+MODEL = ("stage1", "stage2", "embed")
+"""What a sub-run needs: nothing goes online and nothing is published."""
+_DONE = "done.json"
+
+
+@dataclass(frozen=True)
+class SubRun:
+    """One (cut-off, horizon) of the lake's scenarios, trained and embedded as of the cut-off."""
+
+    cutoff: date
+    horizon_days: int
+
+    @property
+    def folder(self) -> str:
+        return f"{self.cutoff.isoformat()}_{self.horizon_days}d"
+
+
+def evaluate_lake(settings: Settings, *, ranks: int, fresh: bool, seeds: int = 1) -> Progress:
+    """Trains and embeds once per (cut-off, horizon) of the scenarios and per seed, then scores all of them.
+
+    A sub-run that is complete for the same lake and settings is kept, unless `fresh`.
+    """
+    refuse_missing_lake(settings)
+    runs = sub_runs(Path(settings.lake) / "scenarios" / "scenarios.yaml")
+    root = settings.work.root / "evaluation"
+    started: list[tuple[SubRun, Settings]] = []
+    for run in runs:
+        data = replace(settings, workdir=str(root / run.folder), horizon_days=run.horizon_days)
+        every = [_seeded(data, seed) for seed in range(seeds)]
+        started += [(run, sub) for sub in every if fresh or not (_is_done(data) and _is_done(sub))]
+    steps = 1 + sum(len(_steps(sub)) for _, sub in started)
+    progress = Progress(steps, logs=settings.work.root / "logs" / "evaluation")
+    for run, sub in started:
+        print(f"{run.folder}: training on futures that end by {run.cutoff}" + f", seed {sub.seed}" * (seeds > 1))
+        _prepare(sub, texts=settings.work)
+        progress.run(_named(run, sub), step_values(run.cutoff, ranks), environment(sub, os.environ))
+        (Path(sub.workdir) / _DONE).write_text(json.dumps({"fingerprint": _fingerprint(sub)}))
+    progress.run([_scoring(settings, root, seeds)], {}, environment(settings, os.environ))
+    return progress
+
+
+def _seeded(sub: Settings, seed: int) -> Settings:
+    return replace(sub, seed=seed, workdir=str(sub.work.seeded(seed).root))
+
+
+def _steps(sub: Settings) -> tuple[str, ...]:
+    return MODEL if sub.seed else (*DATA[:1], *MODEL[:2], *DATA[1:], *MODEL[2:])
+
+
+def _prepare(sub: Settings, *, texts: Workdir) -> None:
+    """An empty work directory. It shares the encoded texts, which depend on the encoder and on nothing else, and a seed
+    above 0 shares the data of seed 0."""
+    work = sub.work
+    shutil.rmtree(work.root, ignore_errors=True)
+    work.root.mkdir(parents=True)
+    texts.text_cache.mkdir(exist_ok=True)
+    work.text_cache.symlink_to(texts.text_cache, target_is_directory=True)
+    if sub.seed:
+        data = Workdir(work.root.parent)
+        work.pairs.symlink_to(data.pairs, target_is_directory=True)
+        (work.root / "features").mkdir()
+        for path in (data.root / "features").iterdir():
+            if path.name != EMBEDDING:
+                (work.root / "features" / path.name).symlink_to(path)
+
+
+def sub_runs(scenarios: Path) -> list[SubRun]:
+    """The distinct (cut-off, horizon) of a scenarios file, oldest first."""
+    import yaml
+
+    if not scenarios.is_file():
+        raise FoundError(f"an evaluation needs the lake's scenarios, found no {scenarios}.")
+    listed = yaml.safe_load(scenarios.read_text())
+    try:
+        found = {(date.fromisoformat(str(s["cutoff"])), int(s["horizon_days"])) for s in listed}
+    except (KeyError, TypeError, ValueError) as error:
+        raise FoundError(
+            f"{scenarios} must list scenarios with a `cutoff` (a date) and `horizon_days`, it does not: {error!r}."
+        ) from error
+    return [SubRun(*pair) for pair in sorted(found)]
+
+
+def _named(run: SubRun, sub: Settings) -> Iterator[Step]:
+    steps = {step.name: step for step in (*TRAINING, *NIGHTLY)}
+    for name in _steps(sub):
+        yield replace(steps[name], name=f"{name}_{run.folder}" + f"_seed-{sub.seed}" * (sub.seed > 0))
+
+
+def _scoring(settings: Settings, root: Path, seeds: int) -> Step:
+    scenarios = Path(settings.lake) / "scenarios"
+    command = ("python", "-m", "model.evaluation.zero_shot", "--scenarios", str(scenarios), "--seeds", str(seeds))
+    return Step(
+        "zero_shot",
+        (*command, "--runs", str(root), "--out", str(settings.work.evaluation)),
+        heading="score every scenario against what happened",
+    )
+
+
+def _is_done(sub: Settings) -> bool:
+    done = Path(sub.workdir) / _DONE
+    try:
+        return bool(json.loads(done.read_text())["fingerprint"] == _fingerprint(sub))
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _fingerprint(settings: Settings) -> str:
+    """Of the settings and of the lake's files, by name, size and time."""
+    lake = Path(settings.lake)
+    files = sorted(p for p in lake.rglob("*") if p.is_file() and "scenarios" not in p.relative_to(lake).parts)
+    seen: list[Any] = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    seen.append(sorted(settings.environment().items()))
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
