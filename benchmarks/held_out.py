@@ -9,7 +9,6 @@ words of their futures that no concept of the training holds, in phrasings that 
 
 import argparse
 import json
-import re
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -40,7 +39,6 @@ DEMANDS = 60
 BASE_RATES = (0.02, 0.5)
 USERS = 4_000
 PHRASINGS = ("Shoppers about to get {}", "Anyone into {} soon", "{} lovers", "Who is going for {} next?")
-_WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ A concept is a word that several distinct texts share ("garden", "overdue"); it 
 of their future holds it. Its sentences, and those of frequent texts, are phrased as demands are.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from model.words import MAX_SHARE, words_of
+
 MIN_TEXTS = 4
-MAX_SHARE = 0.25
-"""A word in more than this share of the texts says nothing; in fewer than MIN_TEXTS it is no concept."""
+"""A word in fewer texts is no concept."""
 MAX_CONCEPTS = 800
 MAX_REPHRASED = 2500
 
@@ -25,8 +25,6 @@ PHRASES = (
     "Families planning for {}",
     "Users likely to have {}",
 )
-_WORD = re.compile(r"[^\W\d_]{3,}")
-_FUNCTION_WORDS = frozenset("the and for with from that this are was has had you user more than total will who".split())
 
 
 @dataclass(frozen=True)
@@ -43,14 +41,14 @@ class Concepts:
 
 def find_concepts(texts: Sequence[str], is_future: "np.ndarray") -> Concepts:
     """The words that futures share; `is_future` [V] marks the texts that occur in a future."""
-    words_of = [set(_WORD.findall(text.lower())) - _FUNCTION_WORDS for text in texts]
-    counts = Counter(word for words, known in zip(words_of, is_future, strict=True) if known for word in words)
+    words_by_text = [set(words_of(text)) for text in texts]
+    counts = Counter(word for words, known in zip(words_by_text, is_future, strict=True) if known for word in words)
     limit = MAX_SHARE * max(1, int(is_future.sum()))
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     chosen = [word for word, n in ranked if MIN_TEXTS <= n <= limit][:MAX_CONCEPTS]
     place = {word: i for i, word in enumerate(chosen)}
     member = np.zeros((len(texts), len(chosen)), bool)
-    for row, words in enumerate(words_of):
+    for row, words in enumerate(words_by_text):
         member[row, [place[word] for word in words if word in place]] = True
     return Concepts(tuple(chosen), member)
 

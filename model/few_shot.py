@@ -59,7 +59,7 @@ def _initial(model: FoundModel, seed: int) -> Tensor:
 def _encode(model: FoundModel, prompt_TE: Tensor, demand: str) -> Tensor:
     """[1, E]: the encoder over prompt and demand."""
     tokens = model.text.encoder.tokenizer(
-        [demand], truncation=True, max_length=model.text.encoder.max_tokens, return_tensors="pt"
+        [model.read(demand)], truncation=True, max_length=model.text.encoder.max_tokens, return_tensors="pt"
     ).to(prompt_TE.device)
     words_1TE = model.text.adapted.get_input_embeddings()(tokens["input_ids"])
     inputs_1TE = torch.cat([prompt_TE[None], words_1TE], 1)

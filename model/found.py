@@ -28,6 +28,7 @@ from model.text_encoder import TextEncoder
 from model.text_tower import TextTower, centre
 from model.user_tower import UserTower
 from model.vocabulary import Vocabulary
+from model.words import led
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 EPOCH = date(1970, 1, 1)
@@ -64,6 +65,7 @@ class FoundModel(nn.Module):
         self.text = TextTower(recipe, encoder, centre_E=centre_E)
         self.user = UserTower(recipe, text_width=encoder.width, vocabulary=vocabulary)
         self.late = LateInteraction(recipe)
+        self.words = frozenset(vocabulary.words)
         self.version = ""
 
     @property
@@ -110,10 +112,14 @@ class FoundModel(nn.Module):
         nothing = TextTable(np.zeros(0, np.int64), np.zeros((1, self.text.encoder.width), np.float32))
         return self.embed(columns, nothing)
 
+    def read(self, demand: str) -> str:
+        """What the language model is given for a demand."""
+        return led(demand, self.words)
+
     @torch.no_grad()
     def read_demands(self, demands: Sequence[str], day: date) -> list[Demand]:
         """The sentences for the cut-off at 00:00 UTC of `day`."""
-        encoded_NE, number = self.text.live(demands), (day - EPOCH).days
+        encoded_NE, number = self.text.live([self.read(demand) for demand in demands]), (day - EPOCH).days
         vector_NM = self.text(encoded_NE, number).float().cpu().numpy()
         late_NE = centre(encoded_NE, self.text.centre_E).float().cpu().numpy()
         bias_N = self.text.biases(encoded_NE, number)[:, 1].tolist()

@@ -85,6 +85,7 @@ class Sentences:
 
     def __init__(
         self,
+        model: FoundModel,
         texts: TextTable,
         strings: list[str],
         future_count_V: "np.ndarray",
@@ -97,9 +98,9 @@ class Sentences:
         often = often[future_count_V[often] > 0]
         self.phrase_of_V = np.full(len(strings), -1)
         self.phrase_of_V[often] = np.arange(len(often))
-        self.phrases = rephrased(strings, often.tolist())
+        self.phrases = [model.read(phrase) for phrase in rephrased(strings, often.tolist())]
         self.phrase_vectors = encode(self.phrases)
-        self.concept_phrases = self.concepts.phrases()
+        self.concept_phrases = [model.read(phrase) for phrase in self.concepts.phrases()]
         self.concept_vectors = encode(self.concept_phrases)
         self.nothing = int(np.searchsorted(texts.keys, text_key(NOTHING)))
 

@@ -93,7 +93,7 @@ def stage2(job: Job) -> str:
         )
     torch.manual_seed(job.seed + 1)
     strings, texts = _texts(job)
-    sentences = Sentences(texts, strings, _future_counts(job.pairs, texts), job.encoder.encode)
+    sentences = Sentences(model, texts, strings, _future_counts(job.pairs, texts), job.encoder.encode)
     if job.ranks.is_first:
         print(
             f"{len(strings):,} distinct texts, {len(sentences.concepts.words)} concepts, "
@@ -132,7 +132,13 @@ def _texts(job: Job) -> tuple[list[str], TextTable]:
 def _vocabulary(job: Job) -> Vocabulary:
     profile = job.pairs.manifest["profile"]
     columns = _read(job.pairs, ["profile_categories", "profile_numbers", *ACTIVITY])
-    return fit_vocabulary(columns, categorical=profile["categorical"], numeric=profile["numeric"], bins=job.recipe.bins)
+    return fit_vocabulary(
+        columns,
+        categorical=profile["categorical"],
+        numeric=profile["numeric"],
+        bins=job.recipe.bins,
+        texts=job.pairs.texts()[1],
+    )
 
 
 def _future_counts(pairs: Pairs, texts: TextTable) -> "np.ndarray":

@@ -1,4 +1,4 @@
-"""What training saw of the table: category values and quantile edges per column."""
+"""What training saw: category values and quantile edges per column of the table, and the words of the texts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from feature_repo.contracts.inputs import activity_columns
+from model.words import telling_words
 
 MISSING, UNKNOWN, FIRST = 0, 1, 2
 """Ids of a null, of a value that training never saw, and of the first known value."""
@@ -20,7 +21,8 @@ ACTIVITY = tuple(column.name for column in activity_columns())
 class Vocabulary:
     """Categorical columns hold text keys, numeric ones (the profile's, then activity) ascending edges.
 
-    `activity` are the activity columns that differ among the training pairs: the others say nothing.
+    `activity` are the activity columns that differ among the training pairs: the others say nothing. `words` are
+    those that tell the texts apart.
     """
 
     categorical: tuple[str, ...]
@@ -28,6 +30,7 @@ class Vocabulary:
     activity: tuple[str, ...]
     categories: tuple["np.ndarray", ...]
     edges: tuple["np.ndarray", ...]
+    words: tuple[str, ...]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,6 +58,7 @@ class Vocabulary:
             "activity": list(self.activity),
             "categories": [[int(v) for v in values] for values in self.categories],
             "edges": [[float(v) for v in edges] for edges in self.edges],
+            "words": list(self.words),
         }
 
     @classmethod
@@ -65,13 +69,19 @@ class Vocabulary:
             tuple(document["activity"]),
             tuple(np.asarray(values, np.int64) for values in document["categories"]),
             tuple(np.asarray(values, np.float32) for values in document["edges"]),
+            tuple(document["words"]),
         )
 
 
 def fit_vocabulary(
-    columns: Mapping[str, "np.ndarray"], *, categorical: Sequence[str], numeric: Sequence[str], bins: int
+    columns: Mapping[str, "np.ndarray"],
+    *,
+    categorical: Sequence[str],
+    numeric: Sequence[str],
+    bins: int,
+    texts: Sequence[str],
 ) -> Vocabulary:
-    """The vocabulary of the training pairs, at most `bins` quantile bins per number."""
+    """The vocabulary of the training pairs and their distinct texts, at most `bins` quantile bins per number."""
     categories = [_known(columns["profile_categories"][:, i]) for i in range(len(categorical))]
     numbers = [columns["profile_numbers"][:, i] for i in range(len(numeric))]
     activity = tuple(name for name in ACTIVITY if np.ptp(columns[name]) > 0) or ACTIVITY[:1]
@@ -82,6 +92,7 @@ def fit_vocabulary(
         activity,
         tuple(categories),
         tuple(_quantile_edges(v, bins) for v in numbers),
+        telling_words(texts),
     )
 
 

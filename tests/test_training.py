@@ -32,7 +32,9 @@ def stage_of(number, job):
     model = FoundModel(job.recipe, _vocabulary(job), centre_E=centre, metadata=_metadata(job))
     if number == 1:
         return SelfSupervised(model, texts)
-    return Alignment(model, texts, Sentences(texts, strings, _future_counts(job.pairs, texts), job.encoder.encode))
+    return Alignment(
+        model, texts, Sentences(model, texts, strings, _future_counts(job.pairs, texts), job.encoder.encode)
+    )
 
 
 def optimisation_of(number, job):
