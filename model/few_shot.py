@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from feature_repo.contracts.errors import FoundError
 from model.found import EPOCH, FoundModel
 from model.losses import triplet_loss
-from model.text_encoder import pool
 
 PROMPT_TOKENS = 8
 STEPS = 30
@@ -58,11 +57,9 @@ def _initial(model: FoundModel, seed: int) -> Tensor:
 
 def _encode(model: FoundModel, prompt_TE: Tensor, demand: str) -> Tensor:
     """[1, E]: the encoder over prompt and demand."""
-    tokens = model.text.encoder.tokenizer(
-        [model.read(demand)], truncation=True, max_length=model.text.encoder.max_tokens, return_tensors="pt"
-    ).to(prompt_TE.device)
+    tokens = model.text.encoder.tokens([model.read(demand)])
     words_1TE = model.text.adapted.get_input_embeddings()(tokens["input_ids"])
-    inputs_1TE = torch.cat([prompt_TE[None], words_1TE], 1)
+    inputs_1TE = torch.cat([prompt_TE[None], words_1TE], 1).to(words_1TE)
     mask_1T = F.pad(tokens["attention_mask"], (len(prompt_TE), 0), value=1)
     hidden = model.text.adapted(inputs_embeds=inputs_1TE, attention_mask=mask_1T).last_hidden_state
-    return pool(hidden, mask_1T)
+    return model.text.encoder.pooled(hidden, mask_1T)

@@ -25,8 +25,8 @@ from model.config import Recipe
 from model.late import LateInteraction, WeightedTexts, by_user
 from model.text_cache import TextCache, TextTable
 from model.text_encoder import TextEncoder
-from model.text_tower import TextTower, centre
-from model.user_tower import UserTower
+from model.text_tower import centre, text_tower
+from model.user_tower import user_tower
 from model.vocabulary import Vocabulary
 from model.words import led
 
@@ -61,9 +61,12 @@ class FoundModel(nn.Module):
     ) -> None:
         super().__init__()
         self.recipe, self.vocabulary, self.metadata = recipe, vocabulary, dict(metadata)
-        encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
-        self.text = TextTower(recipe, encoder, centre_E=centre_E)
-        self.user = UserTower(recipe, text_width=encoder.width, vocabulary=vocabulary)
+        encoder = spoken = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
+        if recipe.embedding:
+            self.event_encoder = encoder
+            spoken = TextEncoder(recipe.language_model or recipe.encoder, max_tokens=recipe.description_tokens)
+        self.text = text_tower(recipe, spoken, centre_E=centre_E)
+        self.user = user_tower(recipe, text_width=encoder.width, vocabulary=vocabulary)
         self.late = LateInteraction(recipe)
         self.words = frozenset(vocabulary.words)
         self.version = ""
@@ -71,7 +74,12 @@ class FoundModel(nn.Module):
     @property
     def width(self) -> int:
         """The length of a user's and of a sentence's vector."""
-        return self.text.encoder.width + 2
+        return (self.recipe.embedding or self.encoder.width) + 2
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """What reads events and searches, without LoRA."""
+        return self.event_encoder if self.recipe.embedding else self.text.encoder
 
     @property
     def view(self) -> View:
@@ -109,27 +117,26 @@ class FoundModel(nn.Module):
             )
         )
         columns["cutoff_day"][:] = (day - EPOCH).days
-        nothing = TextTable(np.zeros(0, np.int64), np.zeros((1, self.text.encoder.width), np.float32))
+        nothing = TextTable(np.zeros(0, np.int64), np.zeros((1, self.encoder.width), np.float32))
         return self.embed(columns, nothing)
 
     def read(self, demand: str) -> str:
-        """What the language model is given for a demand."""
-        return led(demand, self.words)
+        """What the language model is given for a demand; the paper's has no help."""
+        return demand if self.recipe.embedding else led(demand, self.words)
 
     @torch.no_grad()
     def read_demands(self, demands: Sequence[str], day: date) -> list[Demand]:
         """The sentences for the cut-off at 00:00 UTC of `day`."""
         encoded_NE, number = self.text.live([self.read(demand) for demand in demands]), (day - EPOCH).days
         vector_NM = self.text(encoded_NE, number).float().cpu().numpy()
-        late_NE = centre(encoded_NE, self.text.centre_E).float().cpu().numpy()
+        late_NE = self.text.late_query(encoded_NE).float().cpu().numpy()
         bias_N = self.text.biases(encoded_NE, number)[:, 1].tolist()
         return [Demand(*parts) for parts in zip(vector_NM, late_NE, bias_N, strict=True)]
 
     def text_vectors(self, cache: Path) -> TextTable:
         """The vectors of this model's encoder in a work directory's text cache."""
-        encoder = self.text.encoder
         with self.text.adapted.disable_adapter():
-            return TextCache(cache, encoder.fingerprint, width=encoder.width).table()
+            return TextCache(cache, self.encoder.fingerprint, width=self.encoder.width).table()
 
     @torch.no_grad()
     def rescore(
@@ -158,7 +165,7 @@ class FoundModel(nn.Module):
     def encode_texts(self, texts: Sequence[str]) -> "np.ndarray":
         """float32 [N, E]: unit vectors in the encoder's own space, for comparing a sentence with a history."""
         with self.text.adapted.disable_adapter():
-            return self.text.encoder.encode(texts)
+            return self.encoder.encode(texts)
 
     def probabilities(self, scores: "np.ndarray") -> "np.ndarray":
         """The share of users with this score to whom the sentence happens within the horizon."""
@@ -169,11 +176,11 @@ class FoundModel(nn.Module):
         return input_hashes(columns, self.view)
 
     def own_state(self) -> dict[str, Tensor]:
-        """The weights that training may change: all but the language model's own."""
-        state = {name: t.detach().cpu().contiguous() for name, t in self.state_dict().items()}
-        frozen = {name for name in state if name.startswith("text.encoder.")}
+        """The weights that training may change: all but the language models' own."""
+        state = self.state_dict()
+        frozen = {name for name in state if name.startswith(("text.encoder.", "event_encoder."))}
         frozen |= {name for name in state if name.startswith(BASE) and "lora_" not in name}
-        return {name: state[name] for name in sorted(state.keys() - frozen)}
+        return {name: state[name].detach().cpu().contiguous() for name in sorted(state.keys() - frozen)}
 
     def load_own_state(self, state: Mapping[str, Tensor], where: str) -> None:
         """Raises FoundError naming each missing, unknown or reshaped tensor."""

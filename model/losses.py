@@ -24,7 +24,28 @@ def cpc_loss(
     similarity_BWW = F.normalize(context_BWD, dim=-1) @ F.normalize(window_BWD, dim=-1).transpose(1, 2)
     similarity_BWW = similarity_BWW.masked_fill(~is_window_BW[:, None], -torch.inf)
     log_share_BWW = similarity_BWW - torch.logsumexp(similarity_BWW, dim=2, keepdim=True)
-    steps = torch.arange(is_window_BW.shape[1], device=context_BWD.device)
+    return _forecast(log_share_BWW, is_window_BW, ahead, weight_B)
+
+
+def cpc_loss_in_batch(
+    context_BWD: Tensor, window_BWD: Tensor, is_window_BW: Tensor, *, ahead: int, weight_B: Tensor | None = None
+) -> Tensor:
+    """L_CL (equation 6) with the windows of every user of the batch in the denominator; all else as in `cpc_loss`.
+
+    The batch is what this process holds. Users of weight 0 are nobody's negatives.
+    """
+    context_BWD, window_BWD = F.normalize(context_BWD, dim=-1), F.normalize(window_BWD, dim=-1)
+    counts_B = _ones(context_BWD, weight_B) > 0
+    is_negative_BW = is_window_BW & (counts_B | ~counts_B.any())[:, None]
+    all_MN = context_BWD[is_window_BW] @ window_BWD[is_negative_BW].T
+    log_total_BW = context_BWD.new_zeros(is_window_BW.shape).masked_scatter(is_window_BW, torch.logsumexp(all_MN, 1))
+    log_share_BWW = context_BWD @ window_BWD.transpose(1, 2) - log_total_BW[..., None]
+    return _forecast(log_share_BWW, is_window_BW, ahead, weight_B)
+
+
+def _forecast(log_share_BWW: Tensor, is_window_BW: Tensor, ahead: int, weight_B: Tensor | None) -> Tensor:
+    """Equation 6 from the logarithm of its fraction, for each context and window of a user."""
+    steps = torch.arange(is_window_BW.shape[1], device=log_share_BWW.device)
     distance_WW = steps[None] - steps[:, None]
     is_positive_BWW = (
         ((distance_WW >= 1) & (distance_WW <= ahead))[None] & is_window_BW[:, :, None] & is_window_BW[:, None]

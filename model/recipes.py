@@ -18,6 +18,29 @@ def found_default() -> Recipe:
     )
 
 
+def found_paper() -> Recipe:
+    """The paper's own model at its own sizes (section 5.1.4; docs/paper.md says what the paper leaves open).
+
+    The paper's "Qwen2-1.8B" is no published model: Qwen/Qwen2-1.5B stands in for it, Qwen/Qwen1.5-1.8B fits as well.
+    Both are read from the Hugging Face hub, or from folders given by --encoder and --language-model.
+    """
+    return Recipe(
+        name="found_paper",
+        stage1=Optimisation(steps=100_000, batch_users=512, learning_rate=4e-4, warmup_steps=0),
+        stage2=Optimisation(steps=100_000, batch_users=512, learning_rate=4e-4, warmup_steps=0),
+        encoder="albert/albert-base-v2",
+        embedding=1024,
+        language_model="Qwen/Qwen2-1.5B",
+        width=1024,
+        heads=8,
+        sequence_layers=6,
+        table_layers=6,
+        fusion_layers=5,
+        alignment="infonce",
+        lora_learning_rate=4e-4,
+    )
+
+
 def tiny() -> Recipe:
     """Every module at its smallest; for tests."""
     return Recipe(
@@ -39,12 +62,13 @@ def tiny() -> Recipe:
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {f.__name__: f for f in (found_default, tiny)}
+RECIPES: dict[str, Callable[[], Recipe]] = {f.__name__: f for f in (found_default, found_paper, tiny)}
 
 
-def recipe(name: str, *, encoder: str = "") -> Recipe:
-    """The recipe of that name, with another text encoder where one is given."""
+def recipe(name: str, *, encoder: str = "", language_model: str = "") -> Recipe:
+    """The recipe of that name, with another text encoder or language model where one is given."""
     if name not in RECIPES:
         raise FoundError(f"unknown recipe {name!r}; recipes are {sorted(RECIPES)}.")
     chosen = RECIPES[name]()
-    return replace(chosen, encoder=encoder) if encoder else chosen
+    given = {"encoder": encoder, "language_model": language_model}
+    return replace(chosen, **{name: value for name, value in given.items() if value})

@@ -59,16 +59,29 @@ class EventEncoder(nn.Module):
         return EncodedText(F.gelu(embedded_ND), text_N, age_N, user_N), slot_N
 
 
+class Recurrence(nn.Module):
+    """One GRU layer in the place of a Block: windows stand oldest first, so a context has seen what a causal
+    transformer's has, and what pads a user comes after all of them."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.gru = nn.GRU(width, width, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x_MD: Tensor, windows: Packing, may_see_BWW: Tensor) -> Tensor:
+        del may_see_BWW
+        context_BWD, _ = self.gru(windows.unpack(x_MD))
+        return self.dropout(windows.pack(context_BWD))
+
+
 class SequenceEncoder(nn.Module):
-    """g_mu: a causal time-aware transformer over the windows; e^(V) is the mean of its outputs."""
+    """g_mu: a causal time-aware transformer or GRU over the windows; e^(V) is the mean of its outputs."""
 
     def __init__(self, recipe: Recipe, *, text_width: int) -> None:
         super().__init__()
         self.events = EventEncoder(recipe, text_width=text_width)
         self.age = nn.Embedding(AGES, recipe.width)
-        self.layers = nn.ModuleList(
-            Block(recipe.width, recipe.heads, recipe.dropout) for _ in range(recipe.sequence_layers)
-        )
+        self.layers = nn.ModuleList(_layer(recipe) for _ in range(recipe.sequence_layers))
         self.norm = nn.LayerNorm(recipe.width)
 
     def forward(self, batch: UserBatch, text_VE: Tensor) -> tuple[Tensor, Tensor, EncodedText]:
@@ -86,3 +99,9 @@ class SequenceEncoder(nn.Module):
     def pooled(self, context_BWD: Tensor, batch: UserBatch) -> Tensor:
         """e^(V) [B, D]: the mean over real windows (equation 5)."""
         return context_BWD.sum(1) / batch.is_window_BW.sum(1, keepdim=True).clamp(min=1)
+
+
+def _layer(recipe: Recipe) -> nn.Module:
+    if recipe.sequence == "gru":
+        return Recurrence(recipe.width, recipe.dropout)
+    return Block(recipe.width, recipe.heads, recipe.dropout)

@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from feature_repo.contracts.templates import NOTHING, text_key
+from feature_repo.contracts.templates import DESCRIPTION_ITEMS, NOTHING, text_key
 from model.concepts import MAX_REPHRASED, Concepts, find_concepts, rephrased
 from model.config import Recipe
 from model.data import Columns
 from model.distributed import Ranks
 from model.found import FoundModel
-from model.losses import cpc_loss, cycle_loss, infonce_loss, sigmoid_loss
+from model.losses import cpc_loss, cpc_loss_in_batch, cycle_loss, infonce_loss, sigmoid_loss
 from model.sequence import EncodedText
 from model.table import TableTasks
 from model.text_cache import TextTable
-from model.text_tower import centre
+from model.text_tower import TextTower, centre
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class SelfSupervised(nn.Module):
         recipe, user = self.model.recipe, self.model.user
         batch = self.model.batch(columns, self.texts).to(self.text_VE.device)
         window_BWD, context_BWD, _ = user.sequence(batch, self.text_VE)
-        cpc = cpc_loss(context_BWD, window_BWD, batch.is_window_BW, ahead=recipe.cpc_ahead, weight_B=weight_B)
+        forecast = cpc_loss if recipe.cpc_negatives == "in_user" else cpc_loss_in_batch
+        cpc = forecast(context_BWD, window_BWD, batch.is_window_BW, ahead=recipe.cpc_ahead, weight_B=weight_B)
         cycle = cycle_loss(context_BWD, batch.is_window_BW, cycle=recipe.cycle_windows, weight_B=weight_B)
         noise = noise_for(columns["user_key"], batch.cells_BF.shape[1], step).to(weight_B.device)
         mlm, rtd = self.tasks(user.table, batch.cells_BF, noise_BF3=noise, weight_B=weight_B)
@@ -174,6 +175,7 @@ class Alignment(nn.Module):
         as the season asks."""
         days, day_of_B = np.unique(cutoff_day, return_inverse=True)
         tower = self.model.text
+        assert isinstance(tower, TextTower)
         centred_CE = centre(encoded_CE, tower.centre_E)
         read_CD = tower.bias_text(centred_CE)
         bias_TC2 = torch.stack([tower.seasonal(read_CD, int(day)) for day in days])
@@ -218,9 +220,17 @@ class Alignment(nn.Module):
         )
 
     def _infonce(self, user_BM: Tensor, future: "np.ndarray", weight_B: Tensor, step: Step) -> Tensor:
-        own = np.maximum(_own(future, 1, step)[:, 0], 1) - 1
-        text_BM = self.model.text.vectors(self.raw_VE[torch.from_numpy(own)])
-        return infonce_loss(user_BM[:, 1:-1], text_BM, weight_B)
+        if self.model.recipe.embedding:
+            encoded_BE = self.model.text.live(self._descriptions(future, step))
+        else:
+            own = np.maximum(_own(future, 1, step)[:, 0], 1) - 1
+            encoded_BE = self.raw_VE[torch.from_numpy(own)]
+        return infonce_loss(user_BM[:, 1:-1], self.model.text.vectors(encoded_BE), weight_B)
+
+    def _descriptions(self, future: "np.ndarray", step: Step) -> list[str]:
+        """Each user's future in one text: up to DESCRIPTION_ITEMS of its sentences strung together (section 4.1)."""
+        strings, drawn = self.sentences.strings, _own(future, DESCRIPTION_ITEMS, step)
+        return [". ".join(strings[row - 1] for row in own if row) or NOTHING for own in drawn]
 
 
 def _own(future: "np.ndarray", number: int, step: Step) -> "np.ndarray":

@@ -24,7 +24,7 @@ class TableEncoder(nn.Module):
         super().__init__()
         offsets = torch.tensor([0, *sizes]).cumsum(0)
         self.register_buffer("offset_F", offsets[:-1], persistent=False)
-        self.value = nn.Embedding(int(offsets[-1]), recipe.width)
+        self.value = nn.Embedding(sum(sizes), recipe.width)
         self.column = nn.Embedding(len(sizes), recipe.width)
         self.mask = nn.Parameter(torch.zeros(recipe.width))
         self.layers = nn.ModuleList(

@@ -10,7 +10,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, BatchEncoding, PretrainedConfig
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
 
 from feature_repo.contracts.errors import FoundError
 
@@ -27,7 +31,12 @@ def encoder_folder(name: str) -> str:
 
 
 class TextEncoder(nn.Module):
-    """A language model as sentence encoder (equations 10 and 12): the unit mean of the last hidden states."""
+    """A language model as sentence encoder (equations 10 and 12).
+
+    A sentence's vector is the unit mean of its last hidden states. In a causal model only the last token has seen
+    the whole sentence: there an end token is appended, and its hidden state is the vector. So every sentence is
+    summed up at the same token, and an empty one has a vector too.
+    """
 
     def __init__(self, name: str, *, max_tokens: int) -> None:
         super().__init__()
@@ -42,6 +51,11 @@ class TextEncoder(nn.Module):
             ) from error
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
+        if self.is_causal and self.tokenizer.eos_token_id is None:
+            raise FoundError(
+                f"the text encoder {name!r} is a causal language model, and its tokenizer has no end token to read a "
+                "sentence's vector from: set `eos_token` in its tokenizer_config.json."
+            )
         self.name, self.max_tokens = name, max_tokens
         self.eval()
 
@@ -57,13 +71,31 @@ class TextEncoder(nn.Module):
         document = json.dumps([config, self.max_tokens, probe], sort_keys=True, default=str)
         return hashlib.sha256(document.encode()).hexdigest()[:16]
 
+    @property
+    def is_causal(self) -> bool:
+        return is_causal(self.transformer.config)
+
+    def tokens(self, texts: Sequence[str]) -> BatchEncoding:
+        """The padded tokens of the texts, at most `max_tokens` each, where the model is."""
+        if not self.is_causal:
+            tokens = self.tokenizer(
+                list(texts), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+            )
+            return tokens.to(self.transformer.device)
+        cut = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens - 1)["input_ids"]
+        ended = [[*row, self.tokenizer.eos_token_id] for row in cut]
+        return self.tokenizer.pad({"input_ids": ended}, return_attention_mask=True, return_tensors="pt").to(
+            self.transformer.device
+        )
+
+    def pooled(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
+        """float32 [N, E]: the unit vectors of sentences with these last hidden states [N, T, E]."""
+        return (last if self.is_causal else pool)(hidden.float(), attention_mask)
+
     def forward(self, texts: Sequence[str]) -> Tensor:
         """[N, E] unit vectors of the texts, with gradient."""
-        tokens = self.tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
-        ).to(self.transformer.device)
-        hidden = self.transformer(**tokens).last_hidden_state
-        return pool(hidden, tokens["attention_mask"])
+        tokens = self.tokens(texts)
+        return self.pooled(self.transformer(**tokens).last_hidden_state, tokens["attention_mask"])
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> "np.ndarray":
@@ -77,6 +109,19 @@ class TextEncoder(nn.Module):
             vectors[rows] = self([texts[i] for i in rows]).float().cpu().numpy()
         self.train(was_training)
         return vectors
+
+
+def is_causal(config: PretrainedConfig) -> bool:
+    """Does a token of this model see only the tokens before it? (BERT has a causal head too, but is none.)"""
+    kind = config.model_type
+    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+def last(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """The unit hidden states of the last real tokens, on whichever side the padding is."""
+    places = torch.arange(hidden.shape[1], device=hidden.device)
+    last_N = (places * attention_mask).argmax(1)
+    return F.normalize(hidden[torch.arange(len(hidden), device=hidden.device), last_N], dim=-1)
 
 
 def pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """The text tower (equation 12): a language model with LoRA, and the head that meets the user vector.
 
+One head keeps the encoder's space, the other projects (`Recipe.embedding`).
+
 Shape suffixes: N sentences, E encoder width, M embedding.
 """
 
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 
 from model.config import Recipe
 from model.late import BIAS_LATE
-from model.text_encoder import TextEncoder, pool
+from model.text_encoder import TextEncoder
 
 YEAR_DAYS = 365.25
 BIAS = -4.0
@@ -21,12 +23,8 @@ SEASONS = 4
 """Sine and cosine of the cut-off's day in the year, once and twice a year."""
 
 
-class TextTower(nn.Module):
-    """[N, M + 2]: a constant 1 that meets the propensity, the sentence's vector, the sentence's own bias.
-
-    The season enters here, in the bias: how likely a sentence is at that time of the year, for anyone. A
-    user's vector stays the same while the year goes by.
-    """
+class AdaptedText(nn.Module):
+    """A language model with LoRA (Hu et al. 2022) on its linear layers, and the centre of the event encoder's space."""
 
     centre_E: Tensor
 
@@ -35,8 +33,53 @@ class TextTower(nn.Module):
         lora = LoraConfig(r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, target_modules="all-linear")
         self.encoder = encoder
         self.adapted = get_peft_model(encoder.transformer, lora)
-        width = encoder.width
         self.register_buffer("centre_E", centre_E)
+
+    def live(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors [N, E] through LoRA, with gradient."""
+        tokens = self.encoder.tokens(texts)
+        return self.encoder.pooled(self.adapted(**tokens).last_hidden_state, tokens["attention_mask"])
+
+
+class ProjectedTextTower(AdaptedText):
+    """[N, M + 2]: a constant 1, the unit projection e^q, 0: its inner product with a projected user is their cosine.
+
+    Neither season nor bias: InfoNCE compares sentences of one user, never users, so it could train neither.
+    """
+
+    def __init__(self, recipe: Recipe, encoder: TextEncoder, *, centre_E: Tensor) -> None:
+        super().__init__(recipe, encoder, centre_E=centre_E)
+        self.project = nn.Linear(encoder.width, recipe.embedding)
+
+    def vectors(self, encoded_NE: Tensor) -> Tensor:
+        """[N, M]"""
+        return nn.functional.normalize(self.project(encoded_NE), dim=-1)
+
+    def biases(self, encoded_NE: Tensor, day: int) -> Tensor:
+        """[N, 2], all 0."""
+        del day
+        return encoded_NE.new_zeros(len(encoded_NE), 2)
+
+    def late_query(self, encoded_NE: Tensor) -> Tensor:
+        """[N, 0]: there is no late interaction in another space than that of the events."""
+        return encoded_NE[:, :0]
+
+    def forward(self, encoded_NE: Tensor, day: int) -> Tensor:
+        """The sentences' vectors from their live encodings; the same on every day."""
+        vector_NM, bias_N2 = self.vectors(encoded_NE), self.biases(encoded_NE, day)
+        return torch.cat([torch.ones_like(vector_NM[:, :1]), vector_NM, bias_N2[:, :1]], 1)
+
+
+class TextTower(AdaptedText):
+    """[N, M + 2]: a constant 1 that meets the propensity, the sentence's vector, the sentence's own bias.
+
+    The season enters here, in the bias: how likely a sentence is at that time of the year, for anyone. A
+    user's vector stays the same while the year goes by.
+    """
+
+    def __init__(self, recipe: Recipe, encoder: TextEncoder, *, centre_E: Tensor) -> None:
+        super().__init__(recipe, encoder, centre_E=centre_E)
+        width = encoder.width
         self.project = nn.Linear(width, width, bias=False)
         self.bias_text = nn.Linear(width, recipe.width)
         self.bias_season = nn.Linear(SEASONS, recipe.width, bias=False)
@@ -45,16 +88,13 @@ class TextTower(nn.Module):
         with torch.no_grad():
             self.bias.bias.copy_(torch.tensor([BIAS, BIAS_LATE]))
 
-    def live(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors [N, E] through LoRA, with gradient."""
-        tokens = self.encoder.tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self.encoder.max_tokens, return_tensors="pt"
-        ).to(self.centre_E.device)
-        return pool(self.adapted(**tokens).last_hidden_state, tokens["attention_mask"])
-
     def vectors(self, encoded_NE: Tensor) -> Tensor:
         """[N, M]"""
         return self.project(centre(encoded_NE, self.centre_E))
+
+    def late_query(self, encoded_NE: Tensor) -> Tensor:
+        """[N, E]: what late interaction asks with."""
+        return centre(encoded_NE, self.centre_E)
 
     def biases(self, encoded_NE: Tensor, day: int) -> Tensor:
         """[N, 2]: the log odds of each sentence for a user of no propensity, as of a day since 1970-01-01, and what
@@ -70,6 +110,11 @@ class TextTower(nn.Module):
         """The sentences' vectors from their encodings, cached or live, for the cut-off on that day."""
         vector_NM, bias_N2 = self.vectors(encoded_NE), self.biases(encoded_NE, day)
         return torch.cat([torch.ones_like(vector_NM[:, :1]), vector_NM, bias_N2[:, :1]], 1)
+
+
+def text_tower(recipe: Recipe, encoder: TextEncoder, *, centre_E: Tensor) -> TextTower | ProjectedTextTower:
+    """The recipe's."""
+    return (ProjectedTextTower if recipe.embedding else TextTower)(recipe, encoder, centre_E=centre_E)
 
 
 def centre(encoded_NE: Tensor, centre_E: Tensor) -> Tensor:

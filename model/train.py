@@ -115,7 +115,7 @@ def _finish(job: Job, model: FoundModel, *, stage: int, folder: Path) -> str:
 
 def _job(settings: Settings, arguments: argparse.Namespace, ranks: Ranks) -> Job:
     pairs = open_pairs(Path(arguments.pairs) if arguments.pairs else settings.work.pairs)
-    recipe = recipe_by_name(settings.recipe, encoder=settings.encoder)
+    recipe = recipe_by_name(settings.recipe, encoder=settings.encoder, language_model=settings.language_model)
     encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
     models = Path(arguments.out) if arguments.out else settings.work.models
     return Job(pairs, recipe, CachedEncoder(settings.work.text_cache, encoder, ranks), models, settings.seed, ranks)
@@ -168,7 +168,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pairs", help="folder of build_pairs' output; default WORKDIR/pairs")
     parser.add_argument("--out", help="folder of models; default WORKDIR/models")
     parser.add_argument("--workdir")
-    parser.add_argument("--encoder", help="Hugging Face id or folder of the text encoder")
+    parser.add_argument("--encoder", help="Hugging Face id or folder of the text encoder; default the recipe's")
+    parser.add_argument("--language-model", help="the same of the text tower's language model, where it has its own")
     parser.add_argument("--seed", type=int, help="of weights, batches and draws; default: the setting, 0")
     return parser.parse_args()
 

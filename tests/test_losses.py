@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from model.losses import (
     cpc_loss,
+    cpc_loss_in_batch,
     cycle_loss,
     infonce_loss,
     mlm_loss,
@@ -49,6 +50,20 @@ def cpc_by_the_paper(context: Rows, window: Rows, ahead: int) -> float:
                 shares = softmax([cosine(context[t], window[j]) for j in range(count)])
                 total += math.log(shares[t + i])
     return -total / (count * ahead) if count else 0.0
+
+
+def cpc_in_batch_by_the_paper(contexts: list[Rows], windows: list[Rows], ahead: int) -> list[float]:
+    """Equation 6 of each user, with the windows of all users in the denominator."""
+    everyone, each = [window for own in windows for window in own], []
+    for context, window in zip(contexts, windows, strict=True):
+        total = 0.0
+        for t in range(len(window)):
+            for i in range(1, ahead + 1):
+                if t + i < len(window):
+                    denominator = sum(math.exp(cosine(context[t], other)) for other in everyone)
+                    total += math.log(math.exp(cosine(context[t], window[t + i])) / denominator)
+        each.append(-total / (len(window) * ahead) if window else 0.0)
+    return each
 
 
 def cycle_by_the_paper(context: Rows, cycle: int) -> float:
@@ -96,6 +111,23 @@ def test_cpc_equals_equation_6(windows, ahead):
 
     each = [cpc_by_the_paper(context[b, :n].tolist(), window[b, :n].tolist(), ahead) for b, n in enumerate(LENGTHS)]
     assert actual == pytest.approx(sum(each) / len(each), rel=1e-5)
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 9])
+def test_cpc_in_batch_equals_equation_6_over_the_windows_of_all_users(windows, ahead):
+    context, window, is_window = windows
+
+    actual = cpc_loss_in_batch(context, window, is_window, ahead=ahead).item()
+
+    real = [[x[b, :n].tolist() for b, n in enumerate(LENGTHS)] for x in (context, window)]
+    each = cpc_in_batch_by_the_paper(*real, ahead)
+    assert actual == pytest.approx(sum(each) / len(each), rel=1e-5)
+
+
+def test_alone_in_the_batch_a_user_has_only_their_own_negatives(windows):
+    alone = [x[:1] for x in windows]
+
+    torch.testing.assert_close(cpc_loss_in_batch(*alone, ahead=2), cpc_loss(*alone, ahead=2))
 
 
 @pytest.mark.parametrize("cycle", [1, 2, 4])
@@ -173,9 +205,10 @@ def test_junk_in_padded_windows_changes_nothing(windows, extra):
     dirty = [torch.where(is_window[..., None], x, 1e4) for x in (context, window)]
     context_2, window_2 = (torch.cat([x, junk], 1) for x in dirty)
 
-    torch.testing.assert_close(
-        cpc_loss(context_2, window_2, padded, ahead=3), cpc_loss(context, window, is_window, ahead=3)
-    )
+    for loss in (cpc_loss, cpc_loss_in_batch):
+        torch.testing.assert_close(
+            loss(context_2, window_2, padded, ahead=3), loss(context, window, is_window, ahead=3)
+        )
     torch.testing.assert_close(cycle_loss(context_2, padded, cycle=2), cycle_loss(context, is_window, cycle=2))
 
 
@@ -183,7 +216,8 @@ def test_padding_gets_no_gradient(windows):
     context, window, is_window = windows
     context.requires_grad_(True)
 
-    (cpc_loss(context, window, is_window, ahead=3) + cycle_loss(context, is_window, cycle=2)).backward()
+    forecast = cpc_loss(context, window, is_window, ahead=3) + cpc_loss_in_batch(context, window, is_window, ahead=3)
+    (forecast + cycle_loss(context, is_window, cycle=2)).backward()
 
     assert torch.isfinite(context.grad).all()
     assert not context.grad[~is_window].any() and context.grad[0].any()
@@ -197,6 +231,7 @@ def test_the_order_of_users_changes_nothing(windows):
 
     for loss in (
         lambda i: cpc_loss(context[i], window[i], is_window[i], ahead=2),
+        lambda i: cpc_loss_in_batch(context[i], window[i], is_window[i], ahead=2),
         lambda i: cycle_loss(context[i], is_window[i], cycle=2),
         lambda i: sigmoid_loss(score[i], happens[i]),
         lambda i: infonce_loss(context[i, 0], window[i, 0]),
@@ -215,6 +250,7 @@ def test_a_user_of_weight_zero_is_as_if_absent(windows):
 
     for loss in (
         lambda i, w: cpc_loss(context[i], window[i], is_window[i], ahead=2, weight_B=w),
+        lambda i, w: cpc_loss_in_batch(context[i], window[i], is_window[i], ahead=2, weight_B=w),
         lambda i, w: cycle_loss(context[i], is_window[i], cycle=2, weight_B=w),
         lambda i, w: sigmoid_loss(score[i], happens[i], w),
         lambda i, w: rtd_loss(score[i], happens[i], w),
@@ -259,4 +295,5 @@ def test_users_too_short_for_a_pair_of_windows_cost_nothing():
     context, one = torch.randn(2, 6, 4), torch.arange(6)[None].expand(2, -1) < 1
 
     assert cpc_loss(context, context, one, ahead=3).item() == pytest.approx(0.0, abs=1e-6)
+    assert cpc_loss_in_batch(context, context, one, ahead=3).item() == 0.0
     assert cycle_loss(context, one, cycle=2).item() == 0.0

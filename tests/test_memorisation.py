@@ -1,0 +1,132 @@
+"""InfoNCE memorises which text is whose, and learns nothing about strangers from pairs that mean nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from model_pairs import COLUMNS, Columns, all_texts, some_users
+
+from feature_repo.contracts.templates import text_key
+from model.config import Optimisation, Recipe
+from model.distributed import Ranks
+from model.found import FoundModel
+from model.losses import infonce_loss
+from model.recipes import tiny
+from model.stages import Alignment, Sentences, Step
+from model.text_cache import TextTable
+from model.text_encoder import TextEncoder
+from model.vocabulary import fit_vocabulary
+
+USERS = 64
+CHANCE = 1 / USERS
+
+
+def own_texts(columns: Columns, keys: np.ndarray) -> Columns:
+    """The columns with these texts as the users' whole futures."""
+    shape = columns["future_text"].shape
+    future = np.zeros(shape, np.int64)
+    future[:, 0] = keys
+    return columns | {"future_text": future, "future_length": np.ones(len(keys), np.int32)}
+
+
+def telling_history(columns: Columns, keys: np.ndarray) -> Columns:
+    """The columns with bills that all say the user's text of `keys`: what a user did tells what follows."""
+    length = next(c.length for c in COLUMNS if c.name == "bills_text")
+    count = np.maximum(columns["bills_length"], 3)
+    text = np.where(np.arange(length)[None] < count[:, None], keys[:, None], 0)
+    day = np.where(text > 0, columns["cutoff_day"][:, None] - 1 - np.arange(length)[None], 0).astype(np.int32)
+    return columns | {"bills_text": text, "bills_day": day, "bills_length": count.astype(np.int32)}
+
+
+def stage_of(recipe: Recipe, columns: Columns) -> Alignment:
+    encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
+    strings = sorted(set(all_texts()), key=text_key)
+    vectors = encoder.encode(strings)
+    table = TextTable(np.array([text_key(s) for s in strings]), np.concatenate([vectors[:1] * 0, vectors]))
+    counts = np.bincount(table.rows(columns["future_text"]).ravel(), minlength=len(strings) + 1)[1:]
+    torch.manual_seed(0)
+    model = FoundModel(
+        recipe,
+        fit_vocabulary(columns, categorical=["city", "tier"], numeric=["age"], bins=recipe.bins),
+        centre_E=torch.from_numpy(vectors.mean(0)),
+        metadata={"sources": ["bills", "clicks", "visits"]},
+    )
+    return Alignment(model, table, Sentences(table, strings, counts, encoder.encode))
+
+
+def aligned(recipe: Recipe, columns: Columns) -> tuple[Alignment, list[float]]:
+    """The stage after training on these pairs, all in each batch, and its losses."""
+    stage, losses = stage_of(recipe, columns), []
+    optimizer = torch.optim.AdamW(stage.parameter_groups(recipe), weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.stage2.steps)
+    for number in range(recipe.stage2.steps):
+        loss, _ = stage.train()(columns, torch.ones(USERS), Step(number, 0, Ranks()))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return stage.eval(), losses
+
+
+@torch.no_grad()
+def first_hits(stage: Alignment, columns: Columns, keys: np.ndarray) -> float:
+    """R@1: the share of users whose own text is the nearest of all users' texts."""
+    model = stage.model
+    users, _ = model.user(model.batch(columns, stage.texts), stage.text_VE)
+    strings = [stage.sentences.strings[row - 1] for row in stage.texts.rows(keys)]
+    encoded = model.text.live(strings) if model.recipe.embedding else stage.raw_VE[stage.texts.rows(keys) - 1]
+    cosine = (
+        torch.nn.functional.normalize(users[:, 1:-1], dim=1)
+        @ torch.nn.functional.normalize(model.text.vectors(encoded), dim=1).T
+    )
+    return float((cosine.argmax(1).numpy() == np.arange(len(keys))).mean())
+
+
+def infonce(steps: int, **change: object) -> Recipe:
+    """The tiny recipe with equation 13, without randomness in the towers."""
+    optimisation = Optimisation(steps=steps, batch_users=USERS, learning_rate=1e-2)
+    quiet = replace(tiny(), source_dropout=0.0, head_dropout=0.0, alignment="infonce", stage2=optimisation)
+    return replace(quiet, lora_learning_rate=1e-2, **change)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def keys() -> np.ndarray:
+    """64 distinct texts."""
+    return np.array(sorted({text_key(text) for text in all_texts()})[:USERS])
+
+
+@pytest.mark.parametrize("own_space", [True, False])
+def test_64_users_find_their_own_text_among_64(own_space, keys, albert, qwen2):
+    projected = {} if own_space else {"encoder": albert, "language_model": qwen2, "embedding": 32}
+    columns = own_texts(some_users(USERS), keys)
+
+    stage, losses = aligned(infonce(150, **projected), columns)
+
+    assert first_hits(stage_of(stage.model.recipe, columns), columns, keys) <= 8 * CHANCE
+    assert first_hits(stage, columns, keys) >= 0.99
+    assert losses[-1] < losses[0] - 0.3
+
+
+def test_only_pairs_that_mean_something_help_with_strangers(keys, albert, qwen2):
+    """Each user's history tells the text that follows. After training on real pairs unseen users find theirs; after
+    training on the same users and texts, shuffled, the training pairs are known by heart and strangers are not."""
+    recipe = infonce(150, encoder=albert, language_model=qwen2, embedding=32)
+    told = telling_history(some_users(USERS), keys)
+    strangers = telling_history(some_users(USERS, first=1000), keys)
+    wrong = keys[np.random.default_rng(5).permutation(USERS)]
+
+    real, _ = aligned(recipe, own_texts(told, keys))
+    shuffled, _ = aligned(recipe, own_texts(told, wrong))
+
+    assert first_hits(shuffled, told, wrong) >= 0.9
+    assert first_hits(shuffled, strangers, keys) <= 4 * CHANCE
+    assert first_hits(real, strangers, keys) >= 0.5
+
+
+def test_the_floor_of_the_loss_at_temperature_1_is_high_and_ranking_perfect_all_the_same():
+    """Unit vectors at temperature 1: even users that lie on their texts, all others opposite, pay log(1 + 63/e^2)."""
+    perfect = torch.eye(USERS)
+
+    assert infonce_loss(perfect, perfect).item() == pytest.approx(np.log(1 + (USERS - 1) / np.e), rel=1e-5)
