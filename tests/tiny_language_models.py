@@ -1,9 +1,8 @@
-"""Tiny random language models as Hugging Face folders, with a tokenizer that knows the words of the tiny texts.
+"""Tiny random language models as Hugging Face folders, with a tokenizer that knows the tiny texts.
 
 A pytest plugin; torch and transformers are imported by the fixtures alone.
 """
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,24 +12,27 @@ from model_pairs import all_texts
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-SPECIAL = ("[PAD]", "[UNK]", "[START]", "[END]")
+SPECIAL = ("[PAD]", "[START]", "[END]")
+VOCABULARY = 400
 
 
-def write_tokenizer(folder: Path, *, starts: bool, **special: str) -> None:
-    """A word-level tokenizer; `special` names its special tokens, a start token opens every text where asked."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Whitespace
-    from tokenizers.processors import TemplateProcessing
+def write_tokenizer(folder: Path, *, starts: bool) -> None:
+    """Byte-level BPE that knows the tiny texts; a start token opens every text where asked."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    words = sorted({word for text in all_texts() for word in re.findall(r"\w+|[^\w\s]+", text)})
-    words_alone = Tokenizer(WordLevel({w: i for i, w in enumerate((*SPECIAL, *words))}, unk_token="[UNK]"))
-    words_alone.pre_tokenizer = Whitespace()
+    bytes_alone = Tokenizer(models.BPE())
+    bytes_alone.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    letters = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, special_tokens=list(SPECIAL), initial_alphabet=letters, show_progress=False
+    )
+    bytes_alone.train_from_iterator(all_texts(), trainer)
     if starts:
-        opened = TemplateProcessing(single="[START] $A", special_tokens=[("[START]", SPECIAL.index("[START]"))])
-        words_alone.post_processor = opened
-    PreTrainedTokenizerFast(tokenizer_object=words_alone, unk_token="[UNK]", **special).save_pretrained(folder)
+        opened = processors.TemplateProcessing(single="[START] $A", special_tokens=[("[START]", 1)])
+        bytes_alone.post_processor = opened
+    named = {"pad_token": "[PAD]", "eos_token": "[END]"}
+    PreTrainedTokenizerFast(tokenizer_object=bytes_alone, **named).save_pretrained(folder)
 
 
 def write_model(folder: Path, config: "PretrainedConfig", *, dtype: str = "float32") -> str:
@@ -40,7 +42,7 @@ def write_model(folder: Path, config: "PretrainedConfig", *, dtype: str = "float
 
     torch.manual_seed(7)
     AutoModel.from_config(config).to(getattr(torch, dtype)).save_pretrained(folder)
-    write_tokenizer(folder, starts=config.model_type == "albert", pad_token="[PAD]", eos_token="[END]")
+    write_tokenizer(folder, starts=config.model_type == "albert")
     return str(folder)
 
 
@@ -48,7 +50,7 @@ def albert_sizes(**other: Any) -> "PretrainedConfig":
     """ALBERT: one layer's weights, used three times."""
     from transformers import AlbertConfig
 
-    sizes: dict[str, Any] = {"vocab_size": 300, "embedding_size": 8, "hidden_size": 16, "intermediate_size": 32}
+    sizes: dict[str, Any] = {"vocab_size": VOCABULARY, "embedding_size": 8, "hidden_size": 16, "intermediate_size": 32}
     return AlbertConfig(**sizes | {"num_attention_heads": 2, "num_hidden_layers": 3} | other)
 
 
@@ -56,7 +58,12 @@ def qwen2_sizes(**other: Any) -> "PretrainedConfig":
     """Qwen2, twice as wide as the tiny ALBERT."""
     from transformers import Qwen2Config
 
-    sizes: dict[str, Any] = {"vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    sizes: dict[str, Any] = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+    }
     return Qwen2Config(**sizes | {"num_attention_heads": 4, "num_key_value_heads": 2} | other)
 
 
