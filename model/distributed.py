@@ -75,7 +75,7 @@ class _AllRows(torch.autograd.Function):
         return torch.cat(parts), first
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, _: Any) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor, _: Any) -> tuple[Tensor, None]:
         return ctx.ranks.all_sum(gradient)[ctx.own], None
 
 

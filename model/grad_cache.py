@@ -74,7 +74,7 @@ class _Accumulated(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
         found = [None if gradient is None else gradient * scale for gradient in ctx.gradients]
         del ctx.gradients
         return (None, None, None, *found)

@@ -33,7 +33,7 @@ class Journal:
 
         if step == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
-        self._writer = SummaryWriter(str(self.folder), purge_step=step + 1)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(self.folder), purge_step=step + 1)
 
     def count(self, users: float) -> None:
         """One step is done, with this many users on all ranks."""

@@ -23,11 +23,14 @@ from model.text_encoder import TextEncoder
 
 ROWS = 12
 SPLITS = {
-    2: {"even": (6, 12), "uneven": (9, 12), "one rank out of data": (12, 12)},
-    4: {"even": (3, 6, 9, 12), "uneven": (1, 2, 11, 12), "two ranks out of data": (7, 12, 12, 12)},
+    2: {"even": (6, 12), "uneven": (9, 12), "one rank out of data": (12, 12), "in chunks": (9, 12)},
+    4: {"uneven": (1, 2, 11, 12), "two ranks out of data": (7, 12, 12, 12), "in chunks": (1, 2, 11, 12)},
 }
+"""How a batch of 12 users lies on the ranks."""
 KINDS = {"stage 1": (1, "sigmoid"), "stage 2": (2, "sigmoid"), "infonce": (2, "infonce")}
 CHUNK = 2
+PATIENT = "stage 2"
+"""The kind that trains with early stopping."""
 GROUPS = {"lora_": "lora", ".late.": "late", "user.": "user", "text.": "text", "tasks.": "tasks"}
 
 
@@ -98,6 +101,19 @@ def undropped(stage: nn.Module) -> nn.Module:
     return stage
 
 
+def trained(stage: nn.Module, job, kind: str) -> dict[str, float]:
+    """How many steps a run on the job's files took, and how far the ranks' weights are apart in the end."""
+    number, ranks = KINDS[kind][0], job.ranks
+    optimisation = optimisation_of(number, job)
+    if kind == PATIENT:
+        optimisation = replace(optimisation, patience=1, validate_every=2)
+    run = replace(job.run(number, optimisation), optimisation=optimisation)
+    losses = trainer.train(stage, job.loader(optimisation), run, ranks, held_out=job.held_out(optimisation))
+    weights = torch.cat([p.detach().flatten() for p in checkpoint.trained(stage).values()])
+    everyone = ranks.all_rows(weights[None])
+    return {"steps": len(losses), "apart": float((everyone - everyone[0]).abs().max())}
+
+
 def main() -> None:
     pairs, cache, models = (Path(argument) for argument in sys.argv[1:])
     torch.set_num_threads(1)
@@ -112,26 +128,10 @@ def main() -> None:
     ranks = join()
     for kind, stage in stages.items():
         for name, ends in SPLITS[ranks.world].items():
-            part = part_of(columns, ranks.rank, ends)
-            for suffix, each in (("", stage), (", chunks", in_chunks(stage))):
-                ours = one_step(each, part, job, KINDS[kind][0], ranks)
-                report[f"{kind}, {name}{suffix}"] = difference(ours, one[kind])
-    shared = replace(job, ranks=ranks)
-    for kind, stage in stages.items():
-        number = KINDS[kind][0]
-        patient = replace(optimisation_of(number, job), patience=1, validate_every=2)
-        for name, optimisation in {kind: optimisation_of(number, job), f"{kind}, early stopping": patient}.items():
-            trained = copy.deepcopy(stage)
-            losses = trainer.train(
-                trained,
-                shared.loader(optimisation),
-                replace(shared.run(number, optimisation), optimisation=optimisation),
-                ranks,
-                held_out=shared.held_out(optimisation),
-            )
-            weights = torch.cat([p.detach().flatten() for p in checkpoint.trained(trained).values()])
-            everyone = ranks.all_rows(weights[None])
-            report[f"train {name}"] = {"steps": len(losses), "apart": float((everyone - everyone[0]).abs().max())}
+            chosen = in_chunks(stage) if name == "in chunks" else stage
+            ours = one_step(chosen, part_of(columns, ranks.rank, ends), job, KINDS[kind][0], ranks)
+            report[f"{kind}, {name}"] = difference(ours, one[kind])
+        report[f"train {kind}"] = trained(stage, replace(job, ranks=ranks), kind)
     if ranks.is_first:
         print("REPORT" + json.dumps(report))
     leave()

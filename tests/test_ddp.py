@@ -65,11 +65,10 @@ GROUPS = {
 }
 
 
-@pytest.mark.parametrize("chunks", ["", ", chunks"])
 @pytest.mark.parametrize(("processes", "split"), SPLITS)
 @pytest.mark.parametrize("kind", list(GROUPS))
-def test_many_processes_give_the_loss_and_the_gradient_of_one(reports, kind, processes, split, chunks):
-    differences = reports(processes)[f"{kind}, {split}{chunks}"]
+def test_many_processes_give_the_loss_and_the_gradient_of_one(reports, kind, processes, split):
+    differences = reports(processes)[f"{kind}, {split}"]
 
     assert set(differences) == GROUPS[kind] | {"loss"}
     assert max(differences.values()) < 1e-5
@@ -78,7 +77,7 @@ def test_many_processes_give_the_loss_and_the_gradient_of_one(reports, kind, pro
 @pytest.mark.parametrize("processes", list(ddp_gradients.SPLITS))
 @pytest.mark.parametrize("kind", list(GROUPS))
 def test_training_on_uneven_files_ends_with_equal_ranks(reports, kind, processes):
-    whole, early = (reports(processes)[f"train {kind}{how}"] for how in ("", ", early stopping"))
+    run = reports(processes)[f"train {kind}"]
 
-    assert whole["steps"] >= 4 and early["steps"] >= 2
-    assert whole["apart"] == early["apart"] == 0.0
+    assert run["steps"] >= (2 if kind == ddp_gradients.PATIENT else 4)
+    assert run["apart"] == 0.0
