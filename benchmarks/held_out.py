@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import torch
 
 from feature_repo.contracts.errors import FoundError
-from model import stages, train
+from model import sentences, train
 from model.concepts import find_concepts
 from model.config import Recipe
 from model.data import Columns, Pairs, open_pairs, read_file_pyarrow
@@ -119,13 +119,13 @@ def trained(held: HeldOut, recipe: Recipe, work: Path, cache: Path, seed: int) -
     """A model that saw neither the held-out cut-off nor a concept of the held-out words."""
     encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
     job = train.Job(held.training, recipe, CachedEncoder(cache, encoder), work / f"models-{seed}", seed, Ranks())
-    before = stages.find_concepts
-    stages.find_concepts = lambda texts, is_future: _without(held.words, texts, is_future)
+    before = sentences.find_concepts
+    sentences.find_concepts = lambda texts, is_future: _without(held.words, texts, is_future)
     try:
         train.stage1(job)
         version = train.stage2(job)
     finally:
-        stages.find_concepts = before
+        sentences.find_concepts = before
     return FoundModel.from_pretrained(job.models / version)
 
 

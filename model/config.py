@@ -5,10 +5,18 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from feature_repo.contracts.errors import FoundError
 
+PRECISIONS = ("float32", "bfloat16")
+
 
 @dataclass(frozen=True)
 class Optimisation:
-    """AdamW with linear warm-up and cosine decay to zero (paper, section 5.1.4)."""
+    """AdamW with linear warm-up and cosine decay to zero (paper, section 5.1.4).
+
+    `chunk_users` bounds the users that a process holds in memory at once; the gradient stays that of the whole batch,
+    so it is what others call gradient accumulation. With `patience` the newest cut-off of the pairs is held out: its
+    loss is measured every `validate_every` steps, the weights of the lowest are kept, and training stops once it has
+    not sunk `patience` times in a row. `compile` hands the attention blocks to torch.compile.
+    """
 
     steps: int
     batch_users: int
@@ -16,11 +24,21 @@ class Optimisation:
     weight_decay: float = 0.05
     warmup_steps: int = 20
     clip_norm: float = 1.0
+    chunk_users: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    patience: int = 0
+    validate_every: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_users", "learning_rate", "clip_norm"):
+        for name in ("steps", "batch_users", "learning_rate", "clip_norm", "validate_every"):
             if getattr(self, name) <= 0:
                 raise FoundError(f"{name} must be positive, found {getattr(self, name)}.")
+        for name in ("chunk_users", "patience"):
+            if getattr(self, name) < 0:
+                raise FoundError(f"{name} must be 0 (off) or more, found {getattr(self, name)}.")
+        if self.precision not in PRECISIONS:
+            raise FoundError(f"precision must be one of {PRECISIONS}, found {self.precision!r}.")
 
 
 @dataclass(frozen=True)

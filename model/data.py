@@ -10,6 +10,8 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,11 @@ class Pairs:
     @property
     def files(self) -> tuple[Path, ...]:
         return tuple(sorted((self.folder / "pairs").glob("part-*.parquet")))
+
+    @property
+    def cutoff_days(self) -> list[int]:
+        """The cut-offs of the pairs, ascending, in days since 1970-01-01."""
+        return sorted((date.fromisoformat(day) - date(1970, 1, 1)).days for day in set(self.manifest["cutoffs"]))
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -88,6 +95,27 @@ def array(column: Any) -> "np.ndarray":
     return np.asarray(flat).reshape(len(column), -1)
 
 
+def rows_of(columns: Columns, rows: "slice | np.ndarray") -> Columns:
+    """Some of the rows."""
+    return {name: values[rows] for name, values in columns.items()}
+
+
+@dataclass(frozen=True)
+class Cutoffs:
+    """The half-open range of cut-offs, in days since 1970-01-01, whose pairs a loader gives; all by default."""
+
+    first: int = 0
+    end: int | None = None
+
+    @property
+    def are_all(self) -> bool:
+        return not self.first and self.end is None
+
+    def hold(self, cutoff_day: "np.ndarray") -> "np.ndarray":
+        """bool [B]"""
+        return (cutoff_day >= self.first) & (True if self.end is None else cutoff_day < self.end)
+
+
 @dataclass(frozen=True)
 class Loader:
     """Batches of one rank. The batch of step s is the same after a resume as without one."""
@@ -98,6 +126,7 @@ class Loader:
     rank: int = 0
     ranks: int = 1
     read: Callable[[Path], Columns] = read_file
+    cutoffs: Cutoffs = Cutoffs()
 
     def __post_init__(self) -> None:
         if self.ranks > len(self.pairs.files):
@@ -111,24 +140,25 @@ class Loader:
         given = 0
         for place, path in self._files(number):
             rows = self.read(path)
-            order = np.random.default_rng([self.seed, number, place]).permutation(len(rows["user_key"]))
+            kept = np.flatnonzero(self.cutoffs.hold(rows["cutoff_day"]))
+            order = kept[np.random.default_rng([self.seed, number, place]).permutation(len(kept))]
             for start in range(0, len(order), self.batch_users):
-                chosen = order[start : start + self.batch_users]
-                yield {name: values[chosen] for name, values in rows.items()}
+                yield rows_of(rows, order[start : start + self.batch_users])
                 given += 1
         yield from (None for _ in range(self._steps(number) - given))
 
     def any_batch(self) -> Columns:
         """One row: what a rank computes, at weight zero, while others still have users."""
-        rows = self.read(self.pairs.files[0])
-        return {name: values[:1] for name, values in rows.items()}
+        return rows_of(self.read(self.pairs.files[0]), slice(1))
 
     def steps(self) -> Iterator[Columns | None]:
-        """Epoch after epoch, without end."""
-        number = 0
-        while True:
+        """Epoch after epoch, without end. Raises FoundError where there is no pair to give."""
+        for number in count():
+            if not self._steps(number):
+                raise FoundError(
+                    f"no pair in {self.pairs.folder} has a cut-off in this range: build pairs at more cut-offs."
+                )
             yield from self.epoch(number)
-            number += 1
 
     def _files(self, number: int) -> list[tuple[int, Path]]:
         order = np.random.default_rng([self.seed, number]).permutation(len(self.pairs.files))
@@ -137,9 +167,10 @@ class Loader:
     def _steps(self, number: int) -> int:
         """The batches of the rank that has most."""
         order = np.random.default_rng([self.seed, number]).permutation(len(self.pairs.files))
-        per_file = [-(-_rows(path) // self.batch_users) for path in self.pairs.files]
+        per_file = [-(-self._rows(path) // self.batch_users) for path in self.pairs.files]
         return max(sum(per_file[i] for i in order[rank :: self.ranks]) for rank in range(self.ranks))
 
-
-def _rows(path: Path) -> int:
-    return int(pq.read_metadata(str(path)).num_rows)
+    def _rows(self, path: Path) -> int:
+        if self.cutoffs.are_all:
+            return int(pq.read_metadata(str(path)).num_rows)
+        return int(self.cutoffs.hold(array(pq.read_table(str(path), columns=["cutoff_day"])["cutoff_day"])).sum())

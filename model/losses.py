@@ -2,7 +2,7 @@
 
 Shape suffixes:
   B  users      W  windows, oldest first      D  features      F  table columns
-  N  masked cells      C  candidate sentences
+  N  masked cells, or texts      C  candidate sentences
 """
 
 from collections.abc import Sequence
@@ -88,11 +88,15 @@ def sigmoid_loss(score_BC: Tensor, happens_BC: Tensor, weight_B: Tensor | None =
     return (loss_BC * weight_BC).sum() / weight_BC.sum().clamp(min=1e-6)
 
 
-def infonce_loss(user_BD: Tensor, text_BD: Tensor, weight_B: Tensor | None = None) -> Tensor:
-    """L_CP (equation 13): user to text only, s the cosine similarity at temperature 1; row i's positive is text i."""
-    similarity_BB = F.normalize(user_BD, dim=-1) @ F.normalize(text_BD, dim=-1).T
-    target_B = torch.arange(len(user_BD), device=user_BD.device)
-    return weighted_mean(F.cross_entropy(similarity_BB, target_B, reduction="none"), weight_B)
+def infonce_loss(
+    user_BD: Tensor, text_ND: Tensor, weight_B: Tensor | None = None, positive_B: Tensor | None = None
+) -> Tensor:
+    """L_CP (equation 13): user to text only, s the cosine similarity at temperature 1. Row i's positive is text
+    `positive_B[i]`, by default text i; all other texts are its negatives."""
+    similarity_BN = F.normalize(user_BD, dim=-1) @ F.normalize(text_ND, dim=-1).T
+    if positive_B is None:
+        positive_B = torch.arange(len(user_BD), device=user_BD.device)
+    return weighted_mean(F.cross_entropy(similarity_BN, positive_B, reduction="none"), weight_B)
 
 
 def triplet_loss(query_D: Tensor, positive_PD: Tensor, negative_ND: Tensor, *, margin: float) -> Tensor:

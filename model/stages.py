@@ -3,47 +3,29 @@
 Shape suffixes: B users, C candidate sentences, V distinct texts, E encoder width.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from feature_repo.contracts.templates import DESCRIPTION_ITEMS, NOTHING, text_key
-from model.concepts import MAX_REPHRASED, Concepts, find_concepts, rephrased
+from feature_repo.contracts.templates import DESCRIPTION_ITEMS, NOTHING
 from model.config import Recipe
-from model.data import Columns
-from model.distributed import Ranks
+from model.data import Columns, rows_of
 from model.found import FoundModel
+from model.grad_cache import accumulated, cached, slices
 from model.losses import cpc_loss, cpc_loss_in_batch, cycle_loss, infonce_loss, sigmoid_loss
+from model.sentences import Sentences
 from model.sequence import EncodedText
+from model.step import Step, float32
 from model.table import TableTasks
 from model.text_cache import TextTable
 from model.text_tower import TextTower, centre
 
-
-@dataclass(frozen=True)
-class Step:
-    """Where a batch stands in a run; randomness is a function of (seed, step) alone."""
-
-    number: int
-    seed: int
-    ranks: Ranks
-
-    def generator(self, salt: int = 0) -> "np.random.Generator":
-        """The same on every rank."""
-        return np.random.default_rng([self.seed, self.number, salt])
-
-
-@runtime_checkable
-class Stage(Protocol):
-    """What the trainer asks of a stage."""
-
-    def parameter_groups(self, recipe: Recipe) -> list[dict[str, Any]]: ...
-
-    def __call__(self, columns: Columns, weight_B: Tensor, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]: ...
+Terms = tuple[Tensor, Mapping[str, Tensor]]
+UserSide = tuple[Tensor, EncodedText]
 
 
 class SelfSupervised(nn.Module):
@@ -62,13 +44,22 @@ class SelfSupervised(nn.Module):
         trained = [*user.sequence.parameters(), *user.table.parameters(), *self.tasks.parameters()]
         return [{"params": trained, "lr": recipe.stage1.learning_rate}]
 
-    def forward(self, columns: Columns, weight_B: Tensor, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def forward(self, columns: Columns, weight_B: Tensor, step: Step) -> Terms:
+        chunks = slices(len(weight_B), self.model.recipe.stage1.chunk_users)
+        parts = [(rows_of(columns, rows), weight_B[rows], step) for rows in chunks]
+        if len(parts) == 1:
+            return self._losses(*parts[0])
+        return accumulated(self._losses, parts, self)
+
+    def _losses(self, columns: Columns, weight_B: Tensor, step: Step) -> Terms:
         recipe, user = self.model.recipe, self.model.user
         batch = self.model.batch(columns, self.texts).to(self.text_VE.device)
         window_BWD, context_BWD, _ = user.sequence(batch, self.text_VE)
         forecast = cpc_loss if recipe.cpc_negatives == "in_user" else cpc_loss_in_batch
-        cpc = forecast(context_BWD, window_BWD, batch.is_window_BW, ahead=recipe.cpc_ahead, weight_B=weight_B)
-        cycle = cycle_loss(context_BWD, batch.is_window_BW, cycle=recipe.cycle_windows, weight_B=weight_B)
+        with float32(self.text_VE.device):
+            window_BWD, context_BWD = window_BWD.float(), context_BWD.float()
+            cpc = forecast(context_BWD, window_BWD, batch.is_window_BW, ahead=recipe.cpc_ahead, weight_B=weight_B)
+            cycle = cycle_loss(context_BWD, batch.is_window_BW, cycle=recipe.cycle_windows, weight_B=weight_B)
         noise = noise_for(columns["user_key"], batch.cells_BF.shape[1], step).to(weight_B.device)
         mlm, rtd = self.tasks(user.table, batch.cells_BF, noise_BF3=noise, weight_B=weight_B)
         loss = cpc + recipe.cycle_weight * cycle + mlm + rtd + 0.0 * user.table.numbers(batch.activity_BA).sum()
@@ -81,37 +72,6 @@ def noise_for(user_key: "np.ndarray", features: int, step: Step) -> Tensor:
     return torch.from_numpy(np.stack(rows).astype(np.float32))
 
 
-class Sentences:
-    """What stage 2 can ask: the texts of futures, their rephrasings and the concepts, all encoded once."""
-
-    def __init__(
-        self,
-        model: FoundModel,
-        texts: TextTable,
-        strings: list[str],
-        future_count_V: "np.ndarray",
-        encode: Callable[[Sequence[str]], "np.ndarray"],
-    ) -> None:
-        self.texts, self.strings = texts, strings
-        self.count_V = future_count_V
-        self.concepts: Concepts = find_concepts(strings, future_count_V > 0)
-        often = np.argsort(-future_count_V, kind="stable")[:MAX_REPHRASED]
-        often = often[future_count_V[often] > 0]
-        self.phrase_of_V = np.full(len(strings), -1)
-        self.phrase_of_V[often] = np.arange(len(often))
-        self.phrases = [model.read(phrase) for phrase in rephrased(strings, often.tolist())]
-        self.phrase_vectors = encode(self.phrases)
-        self.concept_phrases = [model.read(phrase) for phrase in self.concepts.phrases()]
-        self.concept_vectors = encode(self.concept_phrases)
-        self.nothing = int(np.searchsorted(texts.keys, text_key(NOTHING)))
-
-    def happens(self, future_rows_BF: "np.ndarray") -> "np.ndarray":
-        """bool [B, V]: which texts lie in each user's future."""
-        happens = np.zeros((len(future_rows_BF), len(self.strings) + 1), bool)
-        happens[np.arange(len(future_rows_BF))[:, None], future_rows_BF] = True
-        return happens[:, 1:]
-
-
 class Alignment(nn.Module):
     """Stage 2 (section 4.3): users and sentences of their futures meet.
 
@@ -120,7 +80,7 @@ class Alignment(nn.Module):
     user's future, so an empty future is a row of negatives, a sentence two users share is no false negative,
     and scores are log odds. The users' vectors are trained to answer alone, as an index searches them, and
     together with late interaction, which re-ranks what the index finds.
-    `infonce` is equation (13) over one own sentence per user; it trains the vectors alone.
+    `infonce` is equation (13) over one own sentence per user, negatives from every rank; it trains the vectors alone.
     """
 
     text_VE: Tensor
@@ -145,19 +105,34 @@ class Alignment(nn.Module):
             {"params": lora, "lr": recipe.lora_learning_rate},
         ]
 
-    def forward(self, columns: Columns, weight_B: Tensor, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
-        recipe = self.model.recipe
+    def forward(self, columns: Columns, weight_B: Tensor, step: Step) -> Terms:
+        future = self.texts.rows(columns["future_text"])
+        chunks = slices(len(weight_B), self.model.recipe.stage2.chunk_users)
+        if self.model.recipe.alignment == "infonce":
+            loss = self._infonce([rows_of(columns, rows) for rows in chunks], future, weight_B, step)
+            return loss, {"alignment": loss}
+        if len(chunks) == 1:
+            return self._sigmoid(columns, weight_B, self._users(columns), *self._asked(future, weight_B, step))
+        encoded_CE, happens_BC = self._asked(future, weight_B, step)
+        parts = [(rows_of(columns, rows), weight_B[rows], happens_BC[rows]) for rows in chunks]
+        return accumulated(self._chunk, parts, self, shared=encoded_CE)
+
+    def _users(self, columns: Columns) -> UserSide:
         batch = self.model.batch(columns, self.texts).to(self.text_VE.device)
         user_BM, history = self.model.user(batch, self.text_VE)
-        future = self.texts.rows(columns["future_text"])
-        if recipe.alignment == "infonce":
-            loss = self._infonce(user_BM, future, weight_B, step)
-            return loss, {"alignment": loss}
-        encoded_CE, happens_BC = self._asked(future, weight_B, step)
-        vector_BC, late_BC = self._scores(user_BM, history, encoded_CE, columns["cutoff_day"])
-        full = sigmoid_loss(vector_BC + late_BC, happens_BC, weight_B)
-        alone = sigmoid_loss(vector_BC, happens_BC, weight_B)
-        return full + recipe.vector_weight * alone, {"alignment": full, "vector": alone}
+        return user_BM.float(), replace(history, encoded_ND=history.encoded_ND.float())
+
+    def _chunk(self, columns: Columns, weight_B: Tensor, happens_BC: Tensor, encoded_CE: Tensor) -> Terms:
+        return self._sigmoid(columns, weight_B, self._users(columns), encoded_CE, happens_BC)
+
+    def _sigmoid(
+        self, columns: Columns, weight_B: Tensor, users: UserSide, encoded_CE: Tensor, happens_BC: Tensor
+    ) -> Terms:
+        with float32(self.text_VE.device):
+            vector_BC, late_BC = self._scores(*users, encoded_CE, columns["cutoff_day"])
+            full = sigmoid_loss(vector_BC + late_BC, happens_BC, weight_B)
+            alone = sigmoid_loss(vector_BC, happens_BC, weight_B)
+        return full + self.model.recipe.vector_weight * alone, {"alignment": full, "vector": alone}
 
     def _asked(self, future: "np.ndarray", weight_B: Tensor, step: Step) -> tuple[Tensor, Tensor]:
         """The candidate sentences [C, E], and to whom each happens bool [B, C]."""
@@ -215,17 +190,35 @@ class Alignment(nn.Module):
         ]
         strings += [known.concept_phrases[row] for row in concept_rows]
         live = np.sort(step.generator(3).permutation(len(strings))[: recipe.lora_texts])
-        return encoded.index_copy(
-            0, torch.from_numpy(live).to(encoded.device), self.model.text.live([strings[i] for i in live])
-        )
+        live_NE = self.model.text.live([strings[i] for i in live]).float()
+        return encoded.index_copy(0, torch.from_numpy(live).to(encoded.device), live_NE)
 
-    def _infonce(self, user_BM: Tensor, future: "np.ndarray", weight_B: Tensor, step: Step) -> Tensor:
+    def _infonce(self, parts: list[Columns], future: "np.ndarray", weight_B: Tensor, step: Step) -> Tensor:
+        """Equation 13 over the users of all ranks: this rank's users against the sentences of every rank."""
+        device = self.text_VE.device
+        user_BM = cached(lambda columns: self._users(columns)[0], [(part,) for part in parts], device)
+        encoded_BE, is_real_B = self._encode_own(future, step), weight_B > 0
+        with float32(device):
+            text_BM = self.model.text.vectors(encoded_BE)
+            text_NM, first = step.ranks.all_rows_with_gradient(text_BM[is_real_B])
+            positive_B = (first + is_real_B.cumsum(0) - 1).clamp(min=0)
+            return infonce_loss(user_BM[:, 1:-1], text_NM, weight_B, positive_B)
+
+    def _encode_own(self, future: "np.ndarray", step: Step) -> Tensor:
+        """[B, E]: what each user's future says, live through LoRA (equation 12). In the event encoder's own space it is
+        one sentence, and cached in most steps."""
         if self.model.recipe.embedding:
-            encoded_BE = self.model.text.live(self._descriptions(future, step))
-        else:
-            own = np.maximum(_own(future, 1, step)[:, 0], 1) - 1
-            encoded_BE = self.raw_VE[torch.from_numpy(own)]
-        return infonce_loss(user_BM[:, 1:-1], self.model.text.vectors(encoded_BE), weight_B)
+            return self._live(self._descriptions(future, step))
+        own = np.maximum(_own(future, 1, step)[:, 0], 1) - 1
+        if step.number % self.model.recipe.lora_every:
+            return self.raw_VE[torch.from_numpy(own)]
+        rows, place_B = np.unique(own, return_inverse=True)
+        live = self._live([self.sentences.strings[row] for row in rows])
+        return live.index_select(0, torch.from_numpy(place_B).to(live.device))
+
+    def _live(self, strings: list[str]) -> Tensor:
+        chunks = slices(len(strings), self.model.recipe.stage2.chunk_users)
+        return cached(self.model.text.live, [(strings[chunk],) for chunk in chunks], self.text_VE.device).float()
 
     def _descriptions(self, future: "np.ndarray", step: Step) -> list[str]:
         """Each user's future in one text: up to DESCRIPTION_ITEMS of its sentences strung together (section 4.1)."""

@@ -1,30 +1,39 @@
 """`torchrun -m model.train --stage 1|2`: trains one stage on the pairs that build_pairs wrote."""
 
 import argparse
+import hashlib
+import json
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from torch import nn
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import BEHAVIOUR_SOURCES
 from feature_repo.contracts.settings import Settings, read_settings
 from model import pointers
-from model.config import Optimisation, Recipe
-from model.data import Loader, Pairs, array, open_pairs
+from model.config import PRECISIONS, Optimisation, Recipe
+from model.data import Cutoffs, Loader, Pairs, array, open_pairs
 from model.distributed import Ranks, join, leave
 from model.found import FoundModel
+from model.journal import Journal
 from model.recipes import recipe as recipe_by_name
-from model.stages import Alignment, SelfSupervised, Sentences
+from model.records import environment, write_record
+from model.sentences import Sentences
+from model.stages import Alignment, SelfSupervised
 from model.text_cache import CachedEncoder, TextTable
 from model.text_encoder import TextEncoder
 from model.trainer import Run, train
 from model.vocabulary import ACTIVITY, Vocabulary, fit_vocabulary
+
+OPTIONS = ("chunk_users", "precision", "compile", "patience", "validate_every")
 
 
 @dataclass(frozen=True)
@@ -50,8 +59,31 @@ class Job:
         return Run(self.recipe, optimisation, self.seed, path, identity)
 
     def loader(self, optimisation: Optimisation) -> Loader:
+        """The pairs to train on: all, or with patience all but those of the newest cut-off."""
+        return self._loader(optimisation, Cutoffs(end=self._newest() if optimisation.patience else None))
+
+    def held_out(self, optimisation: Optimisation) -> Loader | None:
+        """The pairs of the newest cut-off, where patience asks for them."""
+        return self._loader(optimisation, Cutoffs(first=self._newest())) if optimisation.patience else None
+
+    def journal(self, run: Run) -> Journal:
+        """Of one run: the same run again writes to the same folder below models/logs."""
+        name = hashlib.sha256(json.dumps(run.identity, sort_keys=True).encode()).hexdigest()[:12]
+        folder = self.models / "logs" / f"stage{run.identity['stage']}-{name}"
+        return Journal(folder if self.ranks.is_first else None)
+
+    def _loader(self, optimisation: Optimisation, cutoffs: Cutoffs) -> Loader:
         per_rank = max(1, optimisation.batch_users // self.ranks.world)
-        return Loader(self.pairs, per_rank, self.seed, self.ranks.rank, self.ranks.world)
+        return Loader(self.pairs, per_rank, self.seed, self.ranks.rank, self.ranks.world, cutoffs=cutoffs)
+
+    def _newest(self) -> int:
+        days = self.pairs.cutoff_days
+        if len(days) < 2:
+            raise FoundError(
+                f"patience holds out the newest of at least 2 cut-offs, found {len(days)} in {self.pairs.folder}: "
+                "build pairs at more cut-offs, or train without patience."
+            )
+        return days[-1]
 
 
 def main() -> None:
@@ -80,8 +112,7 @@ def stage1(job: Job) -> str:
         centre_E=torch.from_numpy(texts.vectors[1:].mean(0)),
         metadata=_metadata(job),
     )
-    train(SelfSupervised(model, texts), job.loader(job.recipe.stage1), job.run(1, job.recipe.stage1), job.ranks)
-    return _finish(job, model, stage=1, folder=job.models / "stage1")
+    return _trained(job, model, SelfSupervised(model, texts), 1, job.recipe.stage1, job.models / "stage1")
 
 
 def stage2(job: Job) -> str:
@@ -100,25 +131,58 @@ def stage2(job: Job) -> str:
             f"text cache hit rate {job.encoder.hit_rate:.1%}",
             flush=True,
         )
-    stage = Alignment(model, texts, sentences)
-    train(stage, job.loader(job.recipe.stage2), job.run(2, job.recipe.stage2), job.ranks)
-    return _finish(job, model, stage=2, folder=job.models)
+    return _trained(job, model, Alignment(model, texts, sentences), 2, job.recipe.stage2, job.models)
 
 
-def _finish(job: Job, model: FoundModel, *, stage: int, folder: Path) -> str:
+def _trained(
+    job: Job, model: FoundModel, stage: nn.Module, number: int, optimisation: Optimisation, folder: Path
+) -> str:
+    """Trains the stage and puts the model, with its record and card, in service below `folder`."""
+    run, loader, held_out = job.run(number, optimisation), job.loader(optimisation), job.held_out(optimisation)
+    journal = job.journal(run)
+    train(stage, loader, run, job.ranks, journal=journal, held_out=held_out)
     if job.ranks.is_first:
-        pointers.set_current(folder, model.eval().save_pretrained(folder))
-        job.run(stage, job.recipe.stage2).checkpoint.unlink(missing_ok=True)
+        version = model.eval().save_pretrained(folder)
+        write_record(folder / version, _record(job, run, journal) | {"version": version})
+        pointers.set_current(folder, version)
+        run.checkpoint.unlink(missing_ok=True)
     job.ranks.barrier()
     return model.version
 
 
+def _record(job: Job, run: Run, journal: Journal) -> dict[str, Any]:
+    """All that a run was and gave."""
+    manifest, notes = job.pairs.manifest, journal.notes()
+    kept = ("fingerprint", "lake", "rows", "cutoffs", "windows")
+    return {
+        "stage": run.identity["stage"],
+        "recipe": job.recipe.to_dict(),
+        "seed": job.seed,
+        "pairs": {key: manifest[key] for key in kept},
+        "encoder": job.encoder.encoder.fingerprint,
+        "steps": journal.done,
+        "history": notes["history"],
+        "validation": notes["validation"],
+        "seconds": round(notes["seconds"], 1),
+        "pairs_per_second": round(notes["pairs"] / max(notes["seconds"], 1e-9), 1),
+        "text_cache_hit_rate": round(job.encoder.hit_rate, 4),
+        "environment": environment(job.ranks),
+    }
+
+
 def _job(settings: Settings, arguments: argparse.Namespace, ranks: Ranks) -> Job:
     pairs = open_pairs(Path(arguments.pairs) if arguments.pairs else settings.work.pairs)
-    recipe = recipe_by_name(settings.recipe, encoder=settings.encoder, language_model=settings.language_model)
+    named = recipe_by_name(settings.recipe, encoder=settings.encoder, language_model=settings.language_model)
+    recipe = with_options(named, vars(arguments))
     encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
     models = Path(arguments.out) if arguments.out else settings.work.models
     return Job(pairs, recipe, CachedEncoder(settings.work.text_cache, encoder, ranks), models, settings.seed, ranks)
+
+
+def with_options(recipe: Recipe, arguments: Mapping[str, Any]) -> Recipe:
+    """The recipe with the options that were given (not None) in both stages, so that stage 2 knows its stage 1."""
+    given = {name: arguments[name] for name in OPTIONS if arguments.get(name) is not None}
+    return replace(recipe, stage1=replace(recipe.stage1, **given), stage2=replace(recipe.stage2, **given))
 
 
 def _texts(job: Job) -> tuple[list[str], TextTable]:
@@ -171,6 +235,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--encoder", help="Hugging Face id or folder of the text encoder; default the recipe's")
     parser.add_argument("--language-model", help="the same of the text tower's language model, where it has its own")
     parser.add_argument("--seed", type=int, help="of weights, batches and draws; default: the setting, 0")
+    options = parser.add_argument_group("options of the recipe, the same for both stages")
+    options.add_argument("--chunk-users", type=int, help="users of a process in memory at once; the gradient is exact")
+    options.add_argument("--precision", choices=PRECISIONS)
+    options.add_argument("--compile", action="store_true", default=None, help="torch.compile the attention blocks")
+    options.add_argument("--patience", type=int, help="hold out the newest cut-off; stop after so many looks in vain")
+    options.add_argument("--validate-every", type=int, help="steps between looks at the held-out cut-off")
     return parser.parse_args()
 
 

@@ -1,7 +1,6 @@
 """The one loop that trains either stage on any number of processes."""
 
 import math
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from feature_repo.contracts.errors import FoundError
 from model import checkpoint
+from model.blocks import Block
 from model.config import Optimisation, Recipe
 from model.data import Columns, Loader
 from model.distributed import Ranks
-from model.stages import Stage, Step
+from model.early_stopping import EarlyStopping
+from model.journal import Journal
+from model.step import Outcome, Stage, Step, forward
 
 REPORT_EVERY = 20
 SAVE_EVERY = 100
@@ -35,14 +37,28 @@ class Run:
     identity: Mapping[str, Any]
 
 
-def train(stage: nn.Module, loader: Loader, run: Run, ranks: Ranks) -> list[float]:
+def train(
+    stage: nn.Module,
+    loader: Loader,
+    run: Run,
+    ranks: Ranks,
+    *,
+    journal: Journal | None = None,
+    held_out: Loader | None = None,
+) -> list[float]:
     """Trains the stage in place; resumes from the run's checkpoint. Returns the loss of each step done here.
 
     The gradient equals that of one process with the whole batch: each rank's loss is weighted by its users.
-    On a CPU the same run gives the same bits. Raises FoundError naming the batch where a loss is not finite.
+    On a CPU the same run gives the same bits. With `held_out` (and patience) the stage ends with the weights that
+    predict it best. Raises FoundError naming the batch where a loss is not finite.
     """
-    with _repeatable(ranks.device):
-        return _train(stage, loader, run, ranks)
+    journal = journal or Journal()
+    stopping = None if held_out is None else EarlyStopping(held_out, run.optimisation, run.seed)
+    try:
+        with _repeatable(ranks.device):
+            return _train(stage, loader, run, ranks, journal, stopping)
+    finally:
+        journal.close()
 
 
 @contextmanager
@@ -56,45 +72,57 @@ def _repeatable(device: torch.device) -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
-def _train(stage: nn.Module, loader: Loader, run: Run, ranks: Ranks) -> list[float]:
+def _train(
+    stage: nn.Module, loader: Loader, run: Run, ranks: Ranks, journal: Journal, stopping: EarlyStopping | None
+) -> list[float]:
+    optimisation = run.optimisation
     stage.to(ranks.device)
-    optimizer = torch.optim.AdamW(_groups(stage, run.recipe), weight_decay=run.optimisation.weight_decay, fused=True)
-    done = checkpoint.load(run.checkpoint, stage, optimizer, run.identity)
-    model = _distributed(stage, ranks)
+    optimizer = torch.optim.AdamW(_groups(stage, run.recipe), weight_decay=optimisation.weight_decay, fused=True)
+    resumed = checkpoint.load(run.checkpoint, stage, optimizer, run.identity)
+    if stopping:
+        stopping.resume(resumed.notes, resumed.kept)
+    model = _distributed(stage, optimisation, ranks)
+    journal.begin(resumed.step, resumed.notes)
     losses: list[float] = []
-    started = time.monotonic()
-    for number, columns in _batches(loader, done, run.optimisation.steps):
-        step = Step(number, run.seed, ranks)
-        _set_rate(optimizer, run.optimisation, number)
-        loss, metrics = _forward(model, columns, step, loader)
-        losses.append(_checked(loss, step, columns))
+    for number, columns in _batches(loader, resumed.step, optimisation.steps):
+        if stopping and stopping.spent:
+            break
+        step, done = Step(number, run.seed, ranks), number + 1
+        _set_rate(optimizer, optimisation, number)
+        outcome = forward(model, columns, step, loader, precision=optimisation.precision)
+        losses.append(_checked(outcome.loss, step, columns))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(checkpoint.trained(stage).values(), run.optimisation.clip_norm)
+        outcome.loss.backward()
+        torch.nn.utils.clip_grad_norm_(checkpoint.trained(stage).values(), optimisation.clip_norm)
         optimizer.step()
-        _report(number, run, metrics, losses, started, ranks)
-        if ranks.is_first and (number + 1) % SAVE_EVERY == 0:
-            checkpoint.save(run.checkpoint, stage, optimizer, {**run.identity, "step": number + 1})
+        _report(outcome, step, optimizer, optimisation.steps, journal)
+        if stopping and stopping.due(done):
+            loss = stopping.look(stage, ranks)
+            if ranks.is_first:
+                journal.validated(done, loss, lowest=stopping.lowest)
+        if ranks.is_first and done % SAVE_EVERY == 0:
+            _save(run, stage, optimizer, done, journal, stopping)
+    if stopping:
+        checkpoint.restore(stage, stopping.best)
     return losses
+
+
+def _save(
+    run: Run,
+    stage: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    done: int,
+    journal: Journal,
+    stopping: EarlyStopping | None,
+) -> None:
+    notes, kept = journal.notes(), {}
+    if stopping:
+        notes, kept = notes | stopping.notes(), stopping.best
+    checkpoint.save(run.checkpoint, stage, optimizer, {**run.identity, "step": done}, notes=notes, kept=kept)
 
 
 def _batches(loader: Loader, done: int, steps: int) -> Iterator[tuple[int, Columns | None]]:
     return enumerate(islice(loader.steps(), done, steps), start=done)
-
-
-def _forward(
-    model: nn.Module, columns: Columns | None, step: Step, loader: Loader
-) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """The loss of this rank's users, scaled so that DDP's mean over ranks is the mean over all users."""
-    ranks = step.ranks
-    torch.manual_seed((step.seed * 1_000_003 + step.number) * 64 + ranks.rank)
-    users = len(columns["user_key"]) if columns is not None else 0
-    total = float(ranks.all_sum(torch.tensor(float(users), device=ranks.device)))
-    if columns is None:
-        columns = loader.any_batch()
-    weight_B = torch.full((len(columns["user_key"]),), 1.0 if users else 0.0, device=ranks.device)
-    loss, metrics = model(columns, weight_B, step)
-    return loss * (users * ranks.world / total), metrics
 
 
 def _groups(stage: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
@@ -110,8 +138,11 @@ def _groups(stage: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     return groups
 
 
-def _distributed(stage: nn.Module, ranks: Ranks) -> nn.Module:
+def _distributed(stage: nn.Module, optimisation: Optimisation, ranks: Ranks) -> nn.Module:
     stage.train()
+    for module in stage.modules() if optimisation.compile else ():
+        if isinstance(module, Block):
+            module.compile(dynamic=True)
     if ranks.world == 1:
         return stage
     return DistributedDataParallel(stage, find_unused_parameters=True)
@@ -136,14 +167,11 @@ def _checked(loss: Tensor, step: Step, columns: Columns | None) -> float:
     return value
 
 
-def _report(
-    number: int, run: Run, metrics: Mapping[str, Tensor], losses: list[float], started: float, ranks: Ranks
-) -> None:
-    last = number + 1 == run.optimisation.steps
-    if not ranks.is_first or ((number + 1) % REPORT_EVERY and not last):
+def _report(outcome: Outcome, step: Step, optimizer: torch.optim.Optimizer, steps: int, journal: Journal) -> None:
+    journal.count(outcome.all_users)
+    done = step.number + 1
+    if done % REPORT_EVERY and done != steps:
         return
-    rate = len(losses) / (time.monotonic() - started)
-    parts = " ".join(f"{name} {float(value.detach()):.4f}" for name, value in metrics.items())
-    pairs = rate * run.optimisation.batch_users * ranks.world
-    left = (run.optimisation.steps - number - 1) / rate
-    print(f"step {number + 1}/{run.optimisation.steps} {parts} | {pairs:,.0f} pairs/s, {left:.0f} s left", flush=True)
+    values = outcome.averaged(step.ranks)
+    if step.ranks.is_first:
+        journal.report(step.number, steps, values, learning_rate=optimizer.param_groups[0]["lr"])

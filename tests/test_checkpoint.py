@@ -38,14 +38,14 @@ def test_a_restored_run_goes_on_bit_by_bit(tmp_path):
 
     again, its_optimizer = module_and_optimizer()
 
-    assert checkpoint.load(path, again, its_optimizer, RUN) == 3
+    assert checkpoint.load(path, again, its_optimizer, RUN).step == 3
     assert advance(again, its_optimizer, steps=3, start=3) == expected
 
 
 def test_without_a_checkpoint_a_run_starts_at_step_0(tmp_path):
     module, optimizer = module_and_optimizer()
 
-    assert checkpoint.load(tmp_path / "none.safetensors", module, optimizer, RUN) == 0
+    assert checkpoint.load(tmp_path / "none.safetensors", module, optimizer, RUN) == checkpoint.Resumed(0, {}, {})
 
 
 @pytest.mark.parametrize("key", ["recipe", "pairs", "seed"])
@@ -72,13 +72,40 @@ def test_a_crash_while_saving_leaves_the_former_checkpoint(tmp_path, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             checkpoint.save(path, module, optimizer, {**RUN, "step": 2})
 
-    assert checkpoint.load(path, module, optimizer, RUN) == 1
+    assert checkpoint.load(path, module, optimizer, RUN).step == 1
     checkpoint.save(path, module, optimizer, {**RUN, "step": 3})
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
-    assert checkpoint.load(path, module, optimizer, RUN) == 3
+    assert checkpoint.load(path, module, optimizer, RUN).step == 3
 
 
 def test_only_what_the_run_may_change_is_saved():
     module, _ = module_and_optimizer()
 
     assert set(checkpoint.trained(module)) == {"0.weight", "1.weight", "1.bias"}
+
+
+def test_notes_and_kept_tensors_come_back_as_they_are(tmp_path):
+    path = tmp_path / "stage1.safetensors"
+    module, optimizer = module_and_optimizer()
+    best = checkpoint.weights(module)
+    advance(module, optimizer, steps=1)
+    notes = {"history": [{"step": 1, "loss": 0.1}], "lowest": 1e-45}
+    checkpoint.save(path, module, optimizer, {**RUN, "step": 1}, notes=notes, kept=best)
+
+    resumed = checkpoint.load(path, module, optimizer, RUN)
+
+    assert (resumed.step, resumed.notes) == (1, notes)
+    assert set(resumed.kept) == set(best)
+    for name, value in best.items():
+        torch.testing.assert_close(resumed.kept[name], value, rtol=0, atol=0)
+
+
+def test_weights_are_a_copy_that_can_be_restored():
+    module, optimizer = module_and_optimizer()
+    before = checkpoint.weights(module)
+    advance(module, optimizer, steps=1)
+    assert any(not torch.equal(p, before[n]) for n, p in checkpoint.trained(module).items())
+
+    checkpoint.restore(module, before)
+
+    assert all(torch.equal(p, before[n]) for n, p in checkpoint.trained(module).items())

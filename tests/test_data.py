@@ -6,10 +6,10 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from model_pairs import COLUMNS, write_pairs
+from model_pairs import COLUMNS, CUTOFFS, write_pairs
 
 from feature_repo.contracts.errors import FoundError
-from model.data import Loader, open_pairs, read_file, read_file_pyarrow
+from model.data import Cutoffs, Loader, open_pairs, read_file, read_file_pyarrow
 
 UNEVEN = (5, 1, 9, 3, 2, 7, 4)
 
@@ -126,3 +126,33 @@ def test_pairs_of_another_version_are_refused(tmp_path, key):
 
     with pytest.raises(FoundError, match=rf"have {{'{key}': 99}}, this code reads .*: build them again\."):
         open_pairs(folder)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_a_range_of_cutoffs_and_the_rest_are_every_pair_once(uneven, ranks):
+    newest = uneven.cutoff_days[-1]
+    seen: dict[bool, list[int]] = {}
+    for is_newest, cutoffs in ((False, Cutoffs(end=newest)), (True, Cutoffs(first=newest))):
+        loaders = [Loader(uneven, 4, 1, r, ranks, read=read_file_pyarrow, cutoffs=cutoffs) for r in range(ranks)]
+        batches = [list(loader.epoch(0)) for loader in loaders]
+        assert len({len(rank) for rank in batches}) == 1
+        real = [batch for rank in batches for batch in rank if batch is not None]
+        assert all(((batch["cutoff_day"] == newest) == is_newest).all() for batch in real)
+        seen[is_newest] = [int(key) for batch in real for key in batch["user_key"]]
+
+    assert sorted(seen[True]) == [n for n in range(1, 1 + sum(UNEVEN)) if n % len(CUTOFFS) == 2]
+    assert sorted(seen[True] + seen[False]) == list(range(1, 1 + sum(UNEVEN)))
+
+
+def test_the_cutoffs_of_pairs_are_days_in_order(uneven):
+    assert uneven.cutoff_days == [19052, 19144, 19236]
+
+
+def test_steps_without_any_pair_are_refused_instead_of_endless(uneven):
+    steps = Loader(uneven, 4, 1, read=read_file_pyarrow, cutoffs=Cutoffs(first=30_000)).steps()
+
+    with pytest.raises(FoundError) as refused:
+        next(steps)
+    assert str(refused.value) == (
+        f"no pair in {uneven.folder} has a cut-off in this range: build pairs at more cut-offs."
+    )

@@ -1,4 +1,4 @@
-"""Two gloo processes give one process's gradients, and uneven shards cannot hang."""
+"""Two and four gloo processes give one process's loss and gradients, and uneven shards cannot hang."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ddp_gradients
 import pytest
 from model_pairs import write_pairs
 
@@ -15,11 +16,22 @@ TIMEOUT_S = 120
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory, text_cache):
-    """What two processes found, on files so uneven that one rank runs out long before the other."""
-    folder = tmp_path_factory.mktemp("ddp")
-    pairs = write_pairs(folder / "pairs", rows_per_file=(20, 1, 1))
-    command = ["torchrun", "--standalone", "--nproc-per-node=2", str(SCRIPT), pairs, text_cache, folder / "models"]
+def reports(tmp_path_factory, text_cache):
+    """What that many processes found, on files so uneven that one rank runs out long before the others."""
+    found = {}
+
+    def report(processes):
+        if processes not in found:
+            found[processes] = run(processes, tmp_path_factory.mktemp("ddp"), text_cache)
+        return found[processes]
+
+    return report
+
+
+def run(processes, folder, text_cache):
+    pairs = write_pairs(folder / "pairs", rows_per_file=(20, 1, 1, 1))
+    arguments = [f"--nproc-per-node={processes}", str(SCRIPT), pairs, text_cache, folder / "models"]
+    command = ["torchrun", "--standalone", *arguments]
     environment = os.environ | {
         "GLOO_SOCKET_IFNAME": "lo",
         "OMP_NUM_THREADS": "1",
@@ -39,22 +51,33 @@ def report(tmp_path_factory, text_cache):
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()
-        pytest.fail(f"two processes hung for {TIMEOUT_S} s:\n{output[-3000:]}")
+        pytest.fail(f"{processes} processes hung for {TIMEOUT_S} s:\n{output[-3000:]}")
     assert process.returncode == 0, output[-3000:]
     line = next(line for line in output.splitlines() if line.startswith("REPORT"))
     return json.loads(line.removeprefix("REPORT"))
 
 
-@pytest.mark.parametrize("split", ["even", "uneven", "one rank out of data"])
-@pytest.mark.parametrize(("stage", "groups"), [(1, {"user", "tasks"}), (2, {"user", "text", "lora", "late"})])
-def test_two_processes_give_the_gradient_of_one(report, stage, groups, split):
-    differences = report[f"stage {stage}, {split}"]
+SPLITS = [(ranks, split) for ranks, splits in ddp_gradients.SPLITS.items() for split in splits]
+GROUPS = {
+    "stage 1": {"user", "tasks"},
+    "stage 2": {"user", "text", "lora", "late"},
+    "infonce": {"user", "text", "lora"},
+}
 
-    assert set(differences) == groups
+
+@pytest.mark.parametrize(("processes", "split"), SPLITS)
+@pytest.mark.parametrize("kind", list(GROUPS))
+def test_many_processes_give_the_loss_and_the_gradient_of_one(reports, kind, processes, split):
+    differences = reports(processes)[f"{kind}, {split}"]
+
+    assert set(differences) == GROUPS[kind] | {"loss"}
     assert max(differences.values()) < 1e-5
 
 
-@pytest.mark.parametrize("stage", [1, 2])
-def test_training_on_uneven_files_ends_with_equal_ranks(report, stage):
-    assert report[f"train {stage}"]["steps"] >= 4
-    assert report[f"train {stage}"]["apart"] == 0.0
+@pytest.mark.parametrize("processes", list(ddp_gradients.SPLITS))
+@pytest.mark.parametrize("kind", list(GROUPS))
+def test_training_on_uneven_files_ends_with_equal_ranks(reports, kind, processes):
+    run = reports(processes)[f"train {kind}"]
+
+    assert run["steps"] >= (2 if kind == ddp_gradients.PATIENT else 4)
+    assert run["apart"] == 0.0

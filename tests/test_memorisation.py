@@ -13,7 +13,9 @@ from model.distributed import Ranks
 from model.found import FoundModel
 from model.losses import infonce_loss
 from model.recipes import tiny
-from model.stages import Alignment, Sentences, Step
+from model.sentences import Sentences
+from model.stages import Alignment
+from model.step import Step
 from model.text_cache import TextTable
 from model.text_encoder import TextEncoder
 from model.vocabulary import fit_vocabulary
@@ -52,7 +54,7 @@ def stage_of(recipe: Recipe, columns: Columns) -> Alignment:
         centre_E=torch.from_numpy(vectors.mean(0)),
         metadata={"sources": ["bills", "clicks", "visits"]},
     )
-    return Alignment(model, table, Sentences(table, strings, counts, encoder.encode))
+    return Alignment(model, table, Sentences(model, table, strings, counts, encoder.encode))
 
 
 def aligned(recipe: Recipe, columns: Columns) -> tuple[Alignment, list[float]]:

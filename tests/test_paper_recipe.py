@@ -23,7 +23,9 @@ from model.few_shot import tune_prompt
 from model.found import FoundModel
 from model.parameters import Part, activity_alone, parts, table_of
 from model.recipes import found_paper, recipe
-from model.stages import Alignment, SelfSupervised, Sentences, Step
+from model.sentences import Sentences
+from model.stages import Alignment, SelfSupervised
+from model.step import Step
 from model.text_encoder import TextEncoder, is_causal
 from model.train import Job, _texts, stage1, stage2
 

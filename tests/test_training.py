@@ -16,8 +16,10 @@ from model.distributed import Ranks
 from model.evaluation.metrics import auc
 from model.found import FoundModel
 from model.recipes import tiny
-from model.stages import Alignment, SelfSupervised, Sentences, Step, noise_for
-from model.train import _future_counts, _metadata, _texts, _vocabulary, stage1, stage2
+from model.sentences import Sentences
+from model.stages import Alignment, SelfSupervised, noise_for
+from model.step import Step
+from model.train import _arguments, _future_counts, _metadata, _texts, _vocabulary, stage1, stage2, with_options
 
 
 class Killed(Exception):
@@ -80,6 +82,24 @@ def test_a_killed_run_resumes_with_the_losses_it_would_have_had(job, number, mon
     assert len(uninterrupted) == steps and np.isfinite(uninterrupted).all()
     saved = (steps - 1) // 2 * 2
     assert resumed == pytest.approx(uninterrupted[saved:], rel=1e-6)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_after_a_kill_the_next_50_losses_are_those_of_an_unbroken_run(job, number, monkeypatch):
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 10)
+    optimisation = replace(optimisation_of(number, job), steps=62)
+    run = replace(job.run(number, optimisation), optimisation=optimisation)
+
+    def losses(loader):
+        return trainer.train(stage_of(number, job), loader, run, Ranks())
+
+    unbroken = losses(job.loader(optimisation))
+    run.checkpoint.unlink()
+    with pytest.raises(Killed):
+        losses(Dying(job.loader(optimisation), 17))
+    resumed = losses(job.loader(optimisation))
+
+    assert len(resumed) == 52 and resumed == unbroken[10:]
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -173,6 +193,48 @@ def test_the_paper_alignment_trains_too(job):
 
     users_per_batch = 6
     assert np.isfinite(losses).all() and losses[0] == pytest.approx(np.log(users_per_batch), rel=0.3)
+
+
+@pytest.mark.parametrize("alignment", ["sigmoid", "infonce"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_bfloat16_losses_are_near_those_of_float32(job, number, alignment):
+    job = replace(job, recipe=replace(quiet(job.recipe), alignment=alignment))
+    exact, rounded = (eight_steps(number, job, precision=precision) for precision in ("float32", "bfloat16"))
+
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, rel=0.02)
+
+
+def eight_steps(number, job, **options):
+    """The losses of a run of 8 steps."""
+    optimisation = replace(optimisation_of(number, job), steps=8, **options)
+    run = replace(job.run(number, optimisation), optimisation=optimisation)
+    return trainer.train(stage_of(number, job), job.loader(optimisation), run, Ranks())
+
+
+def test_options_that_were_given_hold_in_both_stages(monkeypatch):
+    command = "train --stage 1 --chunk-users 8 --precision bfloat16 --compile --patience 3 --validate-every 5"
+    monkeypatch.setattr("sys.argv", command.split())
+    expected = {"chunk_users": 8, "precision": "bfloat16", "compile": True, "patience": 3, "validate_every": 5}
+
+    recipe = with_options(tiny(), vars(_arguments()))
+
+    assert recipe.stage1 == replace(tiny().stage1, **expected)
+    assert recipe.stage2 == replace(tiny().stage2, **expected)
+
+
+def test_without_options_the_recipe_stays_as_it_is(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train", "--stage", "1"])
+
+    assert with_options(tiny(), vars(_arguments())) == tiny()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [1, 2])
+def test_compiled_losses_are_those_of_the_plain_model(job, number):
+    job = replace(job, recipe=quiet(job.recipe))
+
+    assert eight_steps(number, job, compile=True) == pytest.approx(eight_steps(number, job), rel=1e-4)
 
 
 def test_the_noise_of_the_table_tasks_depends_on_user_and_step_alone():
