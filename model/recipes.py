@@ -70,5 +70,4 @@ def recipe(name: str, *, encoder: str = "", language_model: str = "") -> Recipe:
     if name not in RECIPES:
         raise FoundError(f"unknown recipe {name!r}; recipes are {sorted(RECIPES)}.")
     chosen = RECIPES[name]()
-    given = {"encoder": encoder, "language_model": language_model}
-    return replace(chosen, **{name: value for name, value in given.items() if value})
+    return replace(chosen, encoder=encoder or chosen.encoder, language_model=language_model or chosen.language_model)

@@ -57,13 +57,13 @@ def stage_of(recipe: Recipe, columns: Columns) -> Alignment:
     return Alignment(model, table, Sentences(model, table, strings, counts, encoder.encode))
 
 
-def aligned(recipe: Recipe, columns: Columns) -> tuple[Alignment, list[float]]:
-    """The stage after training on these pairs, all in each batch, and its losses."""
-    stage, losses = stage_of(recipe, columns), []
+def aligned(recipe: Recipe, *batches: Columns) -> tuple[Alignment, list[float]]:
+    """The stage after training on these batches in turn, and its losses."""
+    stage, losses = stage_of(recipe, batches[0]), []
     optimizer = torch.optim.AdamW(stage.parameter_groups(recipe), weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.stage2.steps)
     for number in range(recipe.stage2.steps):
-        loss, _ = stage.train()(columns, torch.ones(USERS), Step(number, 0, Ranks()))
+        loss, _ = stage.train()(batches[number % len(batches)], torch.ones(USERS), Step(number, 0, Ranks()))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -90,7 +90,7 @@ def infonce(steps: int, **change: object) -> Recipe:
     """The tiny recipe with equation 13, without randomness in the towers."""
     optimisation = Optimisation(steps=steps, batch_users=USERS, learning_rate=1e-2)
     quiet = replace(tiny(), source_dropout=0.0, head_dropout=0.0, alignment="infonce", stage2=optimisation)
-    return replace(quiet, lora_learning_rate=1e-2, **change)  # type: ignore[arg-type]
+    return replace(quiet, lora_learning_rate=1e-2, lora_every=1000, **change)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -101,34 +101,35 @@ def keys() -> np.ndarray:
 
 @pytest.mark.parametrize("own_space", [True, False])
 def test_64_users_find_their_own_text_among_64(own_space, keys, albert, qwen2):
-    projected = {} if own_space else {"encoder": albert, "language_model": qwen2, "embedding": 32}
+    """Which text is whose means nothing here. In a space of its own, then as the paper does it, between two spaces."""
+    change = {} if own_space else {"encoder": albert, "language_model": qwen2, "embedding": 32}
     columns = own_texts(some_users(USERS), keys)
 
-    stage, losses = aligned(infonce(150, **projected), columns)
+    stage, losses = aligned(infonce(250, **change), columns)
 
     assert first_hits(stage_of(stage.model.recipe, columns), columns, keys) <= 8 * CHANCE
     assert first_hits(stage, columns, keys) >= 0.99
     assert losses[-1] < losses[0] - 0.3
 
 
-def test_only_pairs_that_mean_something_help_with_strangers(keys, albert, qwen2):
-    """Each user's history tells the text that follows. After training on real pairs unseen users find theirs; after
-    training on the same users and texts, shuffled, the training pairs are known by heart and strangers are not."""
-    recipe = infonce(150, encoder=albert, language_model=qwen2, embedding=32)
-    told = telling_history(some_users(USERS), keys)
-    strangers = telling_history(some_users(USERS, first=1000), keys)
-    wrong = keys[np.random.default_rng(5).permutation(USERS)]
+def test_only_pairs_that_mean_something_help_with_strangers(keys):
+    """Each user's history tells the text that follows. After training on real pairs, users that training never saw find
+    theirs. After training on the same users and texts, shuffled, every training pair is known by heart as well,
+    and strangers find theirs by chance alone."""
+    told = [telling_history(some_users(USERS, first=first), keys) for first in (1, 101)]
+    strangers = telling_history(some_users(USERS, first=9000), keys)
+    wrong = [np.random.default_rng(seed).permutation(keys) for seed in (5, 6)]
 
-    real, _ = aligned(recipe, own_texts(told, keys))
-    shuffled, _ = aligned(recipe, own_texts(told, wrong))
+    real, _ = aligned(infonce(150), *(own_texts(users, keys) for users in told))
+    shuffled, _ = aligned(infonce(150), *(own_texts(users, theirs) for users, theirs in zip(told, wrong, strict=True)))
 
-    assert first_hits(shuffled, told, wrong) >= 0.9
+    assert [first_hits(shuffled, *pairs) for pairs in zip(told, wrong, strict=True)] == [pytest.approx(1, abs=0.05)] * 2
     assert first_hits(shuffled, strangers, keys) <= 4 * CHANCE
-    assert first_hits(real, strangers, keys) >= 0.5
+    assert first_hits(real, strangers, keys) >= 0.95
 
 
 def test_the_floor_of_the_loss_at_temperature_1_is_high_and_ranking_perfect_all_the_same():
-    """Unit vectors at temperature 1: even users that lie on their texts, all others opposite, pay log(1 + 63/e^2)."""
+    """Even users that lie on their texts, with all others at right angles, pay log(1 + 63/e)."""
     perfect = torch.eye(USERS)
 
     assert infonce_loss(perfect, perfect).item() == pytest.approx(np.log(1 + (USERS - 1) / np.e), rel=1e-5)
