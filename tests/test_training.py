@@ -230,6 +230,7 @@ def test_without_options_the_recipe_stays_as_it_is(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch warns of itself while it compiles
 @pytest.mark.parametrize("number", [1, 2])
 def test_compiled_losses_are_those_of_the_plain_model(job, number):
     job = replace(job, recipe=quiet(job.recipe))
