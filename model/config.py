@@ -86,6 +86,7 @@ class Recipe:
     positives_per_user: int = 2
     rephrased_share: float = 0.5
     vector_weight: float = 0.5
+    choice_weight: float = 0.3
 
     lora_rank: int = 8
     lora_alpha: int = 16

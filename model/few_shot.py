@@ -34,7 +34,7 @@ def tune_prompt(
         raise FoundError(
             f"prompt tuning needs seeds on both sides, found {len(positives)} positives and {len(negatives)} negatives."
         )
-    device = model.text.centre_E.device
+    device = model.device
     near, far = (torch.from_numpy(np.asarray(side, np.float32)).to(device)[:, 1:-1] for side in (positives, negatives))
     prompt = nn.Parameter(_initial(model, seed))
     optimizer = torch.optim.Adam([prompt], lr=LEARNING_RATE)

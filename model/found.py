@@ -25,7 +25,8 @@ from model.config import Recipe
 from model.late import LateInteraction, WeightedTexts, by_user
 from model.text_cache import TextCache, TextTable
 from model.text_encoder import TextEncoder
-from model.text_tower import centre, text_tower
+from model.text_space import TextSpace
+from model.text_tower import text_tower
 from model.user_tower import user_tower
 from model.vocabulary import Vocabulary
 from model.words import led
@@ -57,7 +58,7 @@ class FoundModel(nn.Module):
     which an index searches, and late interaction with the user's texts, which re-ranks what the index found."""
 
     def __init__(
-        self, recipe: Recipe, vocabulary: Vocabulary, *, centre_E: Tensor, metadata: Mapping[str, Any]
+        self, recipe: Recipe, vocabulary: Vocabulary, space: TextSpace, *, metadata: Mapping[str, Any]
     ) -> None:
         super().__init__()
         self.recipe, self.vocabulary, self.metadata = recipe, vocabulary, dict(metadata)
@@ -65,11 +66,15 @@ class FoundModel(nn.Module):
         if recipe.embedding:
             self.event_encoder = encoder
             spoken = TextEncoder(recipe.language_model or recipe.encoder, max_tokens=recipe.description_tokens)
-        self.text = text_tower(recipe, spoken, centre_E=centre_E)
+        self.text = text_tower(recipe, spoken, space)
         self.user = user_tower(recipe, text_width=encoder.width, vocabulary=vocabulary)
         self.late = LateInteraction(recipe)
         self.words = frozenset(vocabulary.words)
         self.version = ""
+
+    @property
+    def device(self) -> torch.device:
+        return self.text.space.centre_E.device
 
     @property
     def width(self) -> int:
@@ -91,16 +96,15 @@ class FoundModel(nn.Module):
 
     def centred(self, texts: TextTable) -> Tensor:
         """[V + 1, E]: the vectors of a text table as the towers see them; row 0 stays zero."""
-        vectors = torch.from_numpy(np.ascontiguousarray(texts.vectors)).to(self.text.centre_E.device)
-        return torch.cat([torch.zeros_like(vectors[:1]), centre(vectors[1:], self.text.centre_E)])
+        vectors = torch.from_numpy(np.ascontiguousarray(texts.vectors)).to(self.device)
+        return torch.cat([torch.zeros_like(vectors[:1]), self.text.space.centred(vectors[1:])])
 
     @torch.no_grad()
     def embed(self, columns: Mapping[str, "np.ndarray"], texts: TextTable) -> Users:
         """What is kept of these users. `texts` must hold every text key of the columns."""
         used = [values.ravel() for name, values in columns.items() if name.endswith("_text")]
         table = texts.select(np.concatenate(used))
-        device = self.text.centre_E.device
-        batch = user_batch(columns, texts=table, view=self.view, trim=False).to(device)
+        batch = user_batch(columns, texts=table, view=self.view, trim=False).to(self.device)
         vectors, history = self.user(batch, self.centred(table))
         key_N = table.keys[history.text_N.cpu().numpy() - 1]
         user_N, weight_N = history.user_N.cpu().numpy(), self.late.weights(history).float().cpu().numpy()
@@ -153,13 +157,13 @@ class FoundModel(nn.Module):
         key_N, weight_N = (np.concatenate([own[part] for own in texts]) for part in (0, 1))
         user_N = np.repeat(np.arange(len(texts)), [len(own) for own, _ in texts])
         keys, place_N = np.unique(key_N, return_inverse=True)
-        encoded_VE, late_E, centre_E = (
-            torch.as_tensor(each, dtype=torch.float64, device=self.text.centre_E.device)
-            for each in (vectors.vectors[vectors.rows(keys)], demand.late, self.text.centre_E)
+        encoded_VE, late_E = (
+            torch.as_tensor(each, dtype=torch.float64, device=self.device)
+            for each in (vectors.vectors[vectors.rows(keys)], demand.late)
         )
-        near_V = self.late.nearness(centre(encoded_VE, centre_E) @ late_E)
+        near_V = self.late.nearness(self.text.space.centred(encoded_VE) @ late_E)
         sum_B = np.bincount(user_N, weights=weight_N * near_V.cpu().numpy()[place_N], minlength=len(texts))
-        late_B = self.late.of_sums(torch.as_tensor(sum_B, dtype=torch.float64, device=centre_E.device)[:, None])[:, 0]
+        late_B = self.late.of_sums(torch.as_tensor(sum_B, dtype=torch.float64, device=self.device)[:, None])[:, 0]
         return scores + late_B.cpu().numpy() + demand.late_bias
 
     def encode_texts(self, texts: Sequence[str]) -> "np.ndarray":
@@ -237,8 +241,8 @@ class FoundModel(nn.Module):
             raise FoundError(f"the model in {path} has {differs}, this code needs {ours}: train it again.")
         recipe, vocabulary = Recipe.from_dict(document["recipe"]), Vocabulary.from_dict(document["vocabulary"])
         state = load_file(str(path / WEIGHTS))
-        centre_E = state.get("text.centre_E", torch.zeros(0))
-        model = cls(recipe, vocabulary, centre_E=torch.zeros_like(centre_E), metadata=document["metadata"])
+        parts = (state.get(f"text.space.{name}", torch.zeros(0, 0)) for name in ("centre_E", "landmark_LE"))
+        model = cls(recipe, vocabulary, TextSpace(*map(torch.zeros_like, parts)), metadata=document["metadata"])
         model.load_own_state(state, str(path / WEIGHTS))
         model.version = document["version"]
         return model.eval()

@@ -88,6 +88,14 @@ def sigmoid_loss(score_BC: Tensor, happens_BC: Tensor, weight_B: Tensor | None =
     return (loss_BC * weight_BC).sum() / weight_BC.sum().clamp(min=1e-6)
 
 
+def choice_loss(score_BC: Tensor, happens_BC: Tensor, weight_B: Tensor | None = None) -> Tensor:
+    """Which of the candidates happen to a user: the mean of -log softmax over those that do (Khosla et al. 2020,
+    equation 2, the user being the anchor); 0 where none does. What all of a user's scores share costs nothing."""
+    happens_BC = happens_BC.to(score_BC.dtype)
+    total_B = -(F.log_softmax(score_BC, dim=1) * happens_BC).sum(1)
+    return weighted_mean(total_B / happens_BC.sum(1).clamp(min=1), weight_B)
+
+
 def infonce_loss(
     user_BD: Tensor, text_ND: Tensor, weight_B: Tensor | None = None, positive_B: Tensor | None = None
 ) -> Tensor:

@@ -18,6 +18,7 @@ from model.late import LateInteraction
 from model.recipes import RECIPES, found_paper, recipe
 from model.table import TableTasks
 from model.text_encoder import TextEncoder, encoder_folder
+from model.text_space import TextSpace
 from model.text_tower import text_tower
 from model.user_tower import user_tower
 from model.vocabulary import ACTIVITY, Vocabulary
@@ -67,7 +68,7 @@ class Shapes(TextEncoder):
 
 def activity_alone(bins: int) -> Vocabulary:
     """The table of a lake without profiles: the activity columns, each with all its bins."""
-    return Vocabulary((), (), ACTIVITY, (), (np.arange(1, bins, dtype=np.float32),) * len(ACTIVITY))
+    return Vocabulary((), (), ACTIVITY, (), (np.arange(1, bins, dtype=np.float32),) * len(ACTIVITY), ())
 
 
 def parts(chosen: Recipe, vocabulary: Vocabulary) -> list[Part]:
@@ -77,7 +78,7 @@ def parts(chosen: Recipe, vocabulary: Vocabulary) -> list[Part]:
         if chosen.embedding:
             spoken = Shapes(chosen.language_model or chosen.encoder)
         own = _count(spoken.parameters())
-        text = text_tower(chosen, spoken, centre_E=torch.zeros(encoder.width))
+        text = text_tower(chosen, spoken, TextSpace(torch.zeros(encoder.width)))
         user = user_tower(chosen, text_width=encoder.width, vocabulary=vocabulary)
         late, tasks = LateInteraction(chosen), TableTasks(chosen, sizes=vocabulary.sizes)
     lora = _count(p for name, p in text.adapted.named_parameters() if "lora_" in name)

@@ -16,13 +16,13 @@ from model.config import Recipe
 from model.data import Columns, rows_of
 from model.found import FoundModel
 from model.grad_cache import accumulated, cached, slices
-from model.losses import cpc_loss, cpc_loss_in_batch, cycle_loss, infonce_loss, sigmoid_loss
+from model.losses import choice_loss, cpc_loss, cpc_loss_in_batch, cycle_loss, infonce_loss, sigmoid_loss
 from model.sentences import Sentences
 from model.sequence import EncodedText
 from model.step import Step, float32
 from model.table import TableTasks
 from model.text_cache import TextTable
-from model.text_tower import TextTower, centre
+from model.text_tower import TextTower
 
 Terms = tuple[Tensor, Mapping[str, Tensor]]
 UserSide = tuple[Tensor, EncodedText]
@@ -79,7 +79,8 @@ class Alignment(nn.Module):
     some of each user's own, 'did nothing', and concepts. The label is whether the sentence happens in the
     user's future, so an empty future is a row of negatives, a sentence two users share is no false negative,
     and scores are log odds. The users' vectors are trained to answer alone, as an index searches them, and
-    together with late interaction, which re-ranks what the index finds.
+    together with late interaction, which re-ranks what the index finds; a smaller term asks which of the candidates
+    a user does, whoever does much.
     `infonce` is equation (13) over one own sentence per user, negatives from every rank; it trains the vectors alone.
     """
 
@@ -132,7 +133,10 @@ class Alignment(nn.Module):
             vector_BC, late_BC = self._scores(*users, encoded_CE, columns["cutoff_day"])
             full = sigmoid_loss(vector_BC + late_BC, happens_BC, weight_B)
             alone = sigmoid_loss(vector_BC, happens_BC, weight_B)
-        return full + self.model.recipe.vector_weight * alone, {"alignment": full, "vector": alone}
+            choice = choice_loss(vector_BC + late_BC, happens_BC, weight_B)
+        recipe = self.model.recipe
+        loss = full + recipe.vector_weight * alone + recipe.choice_weight * choice
+        return loss, {"alignment": full, "vector": alone, "choice": choice}
 
     def _asked(self, future: "np.ndarray", weight_B: Tensor, step: Step) -> tuple[Tensor, Tensor]:
         """The candidate sentences [C, E], and to whom each happens bool [B, C]."""
@@ -151,12 +155,12 @@ class Alignment(nn.Module):
         days, day_of_B = np.unique(cutoff_day, return_inverse=True)
         tower = self.model.text
         assert isinstance(tower, TextTower)
-        centred_CE = centre(encoded_CE, tower.centre_E)
-        read_CD = tower.bias_text(centred_CE)
+        asked_CE = tower.space.asked(encoded_CE)
+        read_CD = tower.bias_text(asked_CE)
         bias_TC2 = torch.stack([tower.seasonal(read_CD, int(day)) for day in days])
         bias_BC2 = bias_TC2.index_select(0, torch.from_numpy(day_of_B).to(bias_TC2.device))
-        vector_BC = user_BM[:, :1] + user_BM[:, 1:-1] @ tower.vectors(encoded_CE).T + bias_BC2[..., 0]
-        late_BC = self.model.late(history, len(user_BM), self.text_VE, centred_CE)
+        vector_BC = user_BM[:, :1] + user_BM[:, 1:-1] @ tower.project(asked_CE).T + bias_BC2[..., 0]
+        late_BC = self.model.late(history, len(user_BM), self.text_VE, asked_CE)
         return vector_BC, late_BC + bias_BC2[..., 1]
 
     def _candidates(self, future: "np.ndarray", step: Step) -> "np.ndarray":

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from model.config import Recipe
 from model.late import BIAS_LATE
 from model.text_encoder import TextEncoder
+from model.text_space import TextSpace
 
 YEAR_DAYS = 365.25
 BIAS = -4.0
@@ -24,16 +25,14 @@ SEASONS = 4
 
 
 class AdaptedText(nn.Module):
-    """A language model with LoRA (Hu et al. 2022) on its linear layers, and the centre of the event encoder's space."""
+    """A language model with LoRA (Hu et al. 2022) on its linear layers, and the space of the event encoder."""
 
-    centre_E: Tensor
-
-    def __init__(self, recipe: Recipe, encoder: TextEncoder, *, centre_E: Tensor) -> None:
+    def __init__(self, recipe: Recipe, encoder: TextEncoder, space: TextSpace) -> None:
         super().__init__()
         lora = LoraConfig(r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, target_modules="all-linear")
         self.encoder = encoder
         self.adapted = get_peft_model(encoder.transformer, lora)
-        self.register_buffer("centre_E", centre_E)
+        self.space = space
 
     def live(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors [N, E] through LoRA, with gradient."""
@@ -47,8 +46,8 @@ class ProjectedTextTower(AdaptedText):
     Neither season nor bias: InfoNCE compares sentences of one user, never users, so it could train neither.
     """
 
-    def __init__(self, recipe: Recipe, encoder: TextEncoder, *, centre_E: Tensor) -> None:
-        super().__init__(recipe, encoder, centre_E=centre_E)
+    def __init__(self, recipe: Recipe, encoder: TextEncoder, space: TextSpace) -> None:
+        super().__init__(recipe, encoder, space)
         self.project = nn.Linear(encoder.width, recipe.embedding)
 
     def vectors(self, encoded_NE: Tensor) -> Tensor:
@@ -77,8 +76,8 @@ class TextTower(AdaptedText):
     user's vector stays the same while the year goes by.
     """
 
-    def __init__(self, recipe: Recipe, encoder: TextEncoder, *, centre_E: Tensor) -> None:
-        super().__init__(recipe, encoder, centre_E=centre_E)
+    def __init__(self, recipe: Recipe, encoder: TextEncoder, space: TextSpace) -> None:
+        super().__init__(recipe, encoder, space)
         width = encoder.width
         self.project = nn.Linear(width, width, bias=False)
         self.bias_text = nn.Linear(width, recipe.width)
@@ -90,16 +89,16 @@ class TextTower(AdaptedText):
 
     def vectors(self, encoded_NE: Tensor) -> Tensor:
         """[N, M]"""
-        return self.project(centre(encoded_NE, self.centre_E))
+        return self.project(self.space.asked(encoded_NE))
 
     def late_query(self, encoded_NE: Tensor) -> Tensor:
         """[N, E]: what late interaction asks with."""
-        return centre(encoded_NE, self.centre_E)
+        return self.space.asked(encoded_NE)
 
     def biases(self, encoded_NE: Tensor, day: int) -> Tensor:
         """[N, 2]: the log odds of each sentence for a user of no propensity, as of a day since 1970-01-01, and what
         late interaction adds to them."""
-        return self.seasonal(self.bias_text(centre(encoded_NE, self.centre_E)), day)
+        return self.seasonal(self.bias_text(self.space.asked(encoded_NE)), day)
 
     def seasonal(self, read_ND: Tensor, day: int) -> Tensor:
         """[N, 2]: the biases from what `bias_text` read in the sentences."""
@@ -112,14 +111,9 @@ class TextTower(AdaptedText):
         return torch.cat([torch.ones_like(vector_NM[:, :1]), vector_NM, bias_N2[:, :1]], 1)
 
 
-def text_tower(recipe: Recipe, encoder: TextEncoder, *, centre_E: Tensor) -> TextTower | ProjectedTextTower:
+def text_tower(recipe: Recipe, encoder: TextEncoder, space: TextSpace) -> TextTower | ProjectedTextTower:
     """The recipe's."""
-    return (ProjectedTextTower if recipe.embedding else TextTower)(recipe, encoder, centre_E=centre_E)
-
-
-def centre(encoded_NE: Tensor, centre_E: Tensor) -> Tensor:
-    """Unit vectors around the mean of the lake's texts: what all texts share tells no user from another."""
-    return nn.functional.normalize(encoded_NE - centre_E, dim=-1)
+    return (ProjectedTextTower if recipe.embedding else TextTower)(recipe, encoder, space)
 
 
 def seasons(day: int) -> Tensor:

@@ -30,6 +30,7 @@ from model.sentences import Sentences
 from model.stages import Alignment, SelfSupervised
 from model.text_cache import CachedEncoder, TextTable
 from model.text_encoder import TextEncoder
+from model.text_space import TextSpace
 from model.trainer import Run, train
 from model.vocabulary import ACTIVITY, Vocabulary, fit_vocabulary
 
@@ -109,7 +110,7 @@ def stage1(job: Job) -> str:
     model = FoundModel(
         job.recipe,
         _vocabulary(job),
-        centre_E=torch.from_numpy(texts.vectors[1:].mean(0)),
+        TextSpace.of(np.asarray(texts.vectors[1:]), _future_counts(job.pairs, texts)),
         metadata=_metadata(job),
     )
     return _trained(job, model, SelfSupervised(model, texts), 1, job.recipe.stage1, job.models / "stage1")

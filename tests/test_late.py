@@ -14,7 +14,6 @@ from model.late import LateInteraction, by_user
 from model.recipes import tiny
 from model.sequence import EncodedText
 from model.text_cache import TextTable
-from model.text_tower import centre
 
 WIDTH = 5
 DEMANDS = ["customers who will buy a garden chair", "coffee fans", "people who travel"]
@@ -100,7 +99,7 @@ def test_a_stored_user_has_the_score_that_training_gives(trained, texts):
         vector_BM, history = trained.user(trained.batch(columns, texts), trained.centred(texts))
         encoded_CE = trained.text.live(DEMANDS)
         expected_BC = vector_BM @ trained.text(encoded_CE, day).T
-        expected_BC += trained.late(history, 24, trained.centred(texts), centre(encoded_CE, trained.text.centre_E))
+        expected_BC += trained.late(history, 24, trained.centred(texts), trained.text.space.asked(encoded_CE))
         expected_BC += trained.text.biases(encoded_CE, day)[:, 1]
 
     for at, demand in enumerate(demands):

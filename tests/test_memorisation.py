@@ -18,6 +18,7 @@ from model.stages import Alignment
 from model.step import Step
 from model.text_cache import TextTable
 from model.text_encoder import TextEncoder
+from model.text_space import TextSpace
 from model.vocabulary import fit_vocabulary
 
 USERS = 64
@@ -50,8 +51,8 @@ def stage_of(recipe: Recipe, columns: Columns) -> Alignment:
     torch.manual_seed(0)
     model = FoundModel(
         recipe,
-        fit_vocabulary(columns, categorical=["city", "tier"], numeric=["age"], bins=recipe.bins),
-        centre_E=torch.from_numpy(vectors.mean(0)),
+        fit_vocabulary(columns, categorical=["city", "tier"], numeric=["age"], bins=recipe.bins, texts=strings),
+        TextSpace.of(vectors, counts),
         metadata={"sources": ["bills", "clicks", "visits"]},
     )
     return Alignment(model, table, Sentences(model, table, strings, counts, encoder.encode))

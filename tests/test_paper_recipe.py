@@ -27,6 +27,7 @@ from model.sentences import Sentences
 from model.stages import Alignment, SelfSupervised
 from model.step import Step
 from model.text_encoder import TextEncoder, is_causal
+from model.text_space import TextSpace
 from model.train import Job, _texts, stage1, stage2
 
 DEMANDS = ["buy garden chair", "page of coffee cup", "goods"]
@@ -115,7 +116,7 @@ def test_the_document_shows_the_parameters_that_the_command_prints(monkeypatch, 
 def test_parts_on_the_meta_device_add_up_to_the_model(albert, qwen2, monkeypatch, change):
     chosen = replace(small(albert, qwen2), **change)
     vocabulary = activity_alone(chosen.bins)
-    model = FoundModel(chosen, vocabulary, centre_E=torch.zeros(16), metadata={})
+    model = FoundModel(chosen, vocabulary, TextSpace(torch.zeros(16)), metadata={})
 
     found = parts(chosen, vocabulary)
 
@@ -157,12 +158,12 @@ def test_both_stages_train_lora_and_leave_the_language_models_as_they_were(paper
 def asking(model: FoundModel, texts) -> Alignment:
     strings = sorted(set(all_texts()), key=text_key)
     count = np.ones(len(strings), np.int64)
-    return Alignment(model, texts, Sentences(texts, strings, count, model.encode_texts))
+    return Alignment(model, texts, Sentences(model, texts, strings, count, model.encode_texts))
 
 
 def test_the_losses_of_both_stages_are_finite_and_alignment_starts_at_ignorance(paper, paper_texts):
     columns, weight, step = some_users(16), torch.ones(16), Step(0, 0, Ranks())
-    fresh = FoundModel(paper.recipe, paper.vocabulary, centre_E=paper.text.centre_E, metadata=paper.metadata)
+    fresh = FoundModel(paper.recipe, paper.vocabulary, paper.text.space, metadata=paper.metadata)
 
     for stage in (SelfSupervised(fresh, paper_texts), asking(fresh, paper_texts)):
         loss, metrics = stage(columns, weight, step)
@@ -238,7 +239,7 @@ def test_any_language_model_can_be_the_text_tower(language_model, albert, tiny_p
 
 def test_lora_on_albert_adapts_the_shared_layer_once(albert, tiny_pairs, tmp_path):
     model = FoundModel(
-        small(albert, albert), activity_alone(4), centre_E=torch.zeros(16), metadata={"sources": ["bills"]}
+        small(albert, albert), activity_alone(4), TextSpace(torch.zeros(16)), metadata={"sources": ["bills"]}
     )
     shared = [n for n in lora_of(model) if "albert_layers" in n]
 
@@ -267,7 +268,7 @@ def test_every_option_of_the_paper_trains(change, paper, albert, qwen2, tiny_pai
 @pytest.mark.parametrize("sequence", ["transformer", "gru"])
 def test_a_context_sees_no_later_window_and_no_padding(sequence, albert, qwen2, paper_texts, paper):
     chosen = replace(small(albert, qwen2), sequence=sequence)
-    model = FoundModel(chosen, paper.vocabulary, centre_E=paper.text.centre_E, metadata=paper.metadata).eval()
+    model = FoundModel(chosen, paper.vocabulary, paper.text.space, metadata=paper.metadata).eval()
     columns = some_users(24)
     batch, texts = model.batch(columns, paper_texts), model.centred(paper_texts)
     user = int(batch.is_window_BW.sum(1).argmax())
@@ -288,7 +289,7 @@ def test_a_context_sees_no_later_window_and_no_padding(sequence, albert, qwen2, 
 
 def test_concatenation_reads_each_source_embedding_and_the_absent_token(albert, qwen2, paper, paper_texts):
     chosen = replace(small(albert, qwen2), fusion="concatenation")
-    model = FoundModel(chosen, paper.vocabulary, centre_E=paper.text.centre_E, metadata=paper.metadata).eval()
+    model = FoundModel(chosen, paper.vocabulary, paper.text.space, metadata=paper.metadata).eval()
     columns = some_users(24)
     silent = columns | {"searches_length": columns["searches_length"] * 0}
 

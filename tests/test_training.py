@@ -19,6 +19,7 @@ from model.recipes import tiny
 from model.sentences import Sentences
 from model.stages import Alignment, SelfSupervised, noise_for
 from model.step import Step
+from model.text_space import TextSpace
 from model.train import _arguments, _future_counts, _metadata, _texts, _vocabulary, stage1, stage2, with_options
 
 
@@ -30,8 +31,8 @@ def stage_of(number, job):
     """A fresh stage, as model.train builds it."""
     torch.manual_seed(job.seed)
     strings, texts = _texts(job)
-    centre = torch.from_numpy(texts.vectors[1:].mean(0))
-    model = FoundModel(job.recipe, _vocabulary(job), centre_E=centre, metadata=_metadata(job))
+    space = TextSpace.of(np.asarray(texts.vectors[1:]), _future_counts(job.pairs, texts))
+    model = FoundModel(job.recipe, _vocabulary(job), space, metadata=_metadata(job))
     if number == 1:
         return SelfSupervised(model, texts)
     return Alignment(

@@ -1,0 +1,53 @@
+"""A lake's texts in the encoder's space: where their centre is, and what a sentence is near to.
+
+Shape suffixes: N sentences, V distinct texts, L landmarks, E encoder width.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MAX_LANDMARKS = 2_000
+NEAREST_SHARE = 0.005
+"""A demand looks at this share of the landmarks: at none, where a lake has few texts."""
+PULL = 0.5
+
+
+class TextSpace(nn.Module):
+    """Texts are unit vectors around the mean of the lake's texts, since what all share tells no user from another.
+
+    A demand is said otherwise than the lake's texts are, so it is moved towards those nearest to it among the most
+    frequent ones, the landmarks (pseudo-relevance feedback: Rocchio 1971).
+    """
+
+    centre_E: Tensor
+    landmark_LE: Tensor
+
+    def __init__(self, centre_E: Tensor, landmark_LE: Tensor | None = None) -> None:
+        super().__init__()
+        self.register_buffer("centre_E", centre_E)
+        self.register_buffer(
+            "landmark_LE", centre_E.new_zeros(0, len(centre_E)) if landmark_LE is None else landmark_LE
+        )
+
+    @classmethod
+    def of(cls, vector_VE: "np.ndarray", count_V: "np.ndarray") -> "TextSpace":
+        """The space of these texts; `count_V` says how often each is seen."""
+        space = cls(torch.from_numpy(vector_VE.mean(0)))
+        often = np.argsort(-count_V, kind="stable")[: min(MAX_LANDMARKS, int((count_V > 0).sum()))]
+        space.landmark_LE = space.centred(torch.from_numpy(vector_VE[np.sort(often)]))
+        return space
+
+    def centred(self, encoded_NE: Tensor) -> Tensor:
+        """Unit vectors [N, E], in the precision of what is given."""
+        return F.normalize(encoded_NE - self.centre_E.to(encoded_NE.dtype), dim=-1)
+
+    def asked(self, encoded_NE: Tensor) -> Tensor:
+        """Unit vectors [N, E] of demands."""
+        demand_NE = self.centred(encoded_NE)
+        nearest = int(NEAREST_SHARE * len(self.landmark_LE))
+        if not nearest:
+            return demand_NE
+        near_NK = (demand_NE.detach() @ self.landmark_LE.T).topk(nearest, dim=1).indices
+        return F.normalize(demand_NE + PULL * F.normalize(self.landmark_LE[near_NK].mean(1), dim=-1), dim=-1)
