@@ -1,0 +1,135 @@
+"""One wish of a demand while it is read: what its own words say, before it takes over anything from the wish before."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from model.rewriting.document import AND, PAST, Amount, Comparison, Profile
+from model.rewriting.marks import Mark, Verb
+from model.rewriting.phrases import FILLER, TRAILING
+from model.rewriting.times import Period, Time
+
+BUT, COMMA = "but", ","
+
+
+@dataclass
+class Draft:
+    """`joint` is what stood before it: and, or, but, a comma."""
+
+    joint: str = AND
+    negations: int = 0
+    verb: Verb | None = None
+    tense: str = ""
+    idle: bool = False
+    people: bool = False
+    words: list[str] = field(default_factory=list)
+    times: list[tuple[Time | Period, str]] = field(default_factory=list)
+    counts: list[Comparison] = field(default_factory=list)
+    amounts: list[Amount] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
+    profiles: list[tuple[Profile, ...]] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    objects: int = 0
+
+    @property
+    def topic(self) -> str:
+        """The words without those that say nothing at either end."""
+        words = " ".join(self.words).split()
+        while words and words[0] in FILLER:
+            words.pop(0)
+        while words and words[-1] in TRAILING:
+            words.pop()
+        return "" if set(words) <= FILLER else " ".join(words)
+
+    @property
+    def has_details(self) -> bool:
+        return bool(self.times or self.counts or self.amounts or self.channels)
+
+    @property
+    def is_behaviour(self) -> bool:
+        """Does it say that something happens?"""
+        said = self.topic or self.verb or self.idle or self.has_details
+        return bool(said or (not self.profiles and (self.negations or self.tense)))
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.is_behaviour or self.profiles or self.unknown or self.negations)
+
+    def add(self, mark: Mark) -> None:
+        """Takes over what a mark says; what stands where it cannot mean this is a word like any other."""
+        read = getattr(self, f"_{mark.kind}", None)
+        if read is None:
+            getattr(self, f"{mark.kind}s").append(mark.value)
+        else:
+            read(mark)
+
+    def _words(self, mark: Mark) -> None:
+        self.words.append(mark.text)
+        told = self.verb or self.tense or self.people
+        self.objects += bool(told) and not set(mark.text.split()) <= FILLER
+
+    def _verb(self, mark: Mark) -> None:
+        leads = self.verb is None or not self.verb.source
+        late = self.objects or (self.topic and not (self.people or self.tense) and mark.value.form == "base")
+        if leads and not late and not self.idle:
+            self.verb = mark.value
+        else:
+            self._words(mark)
+
+    def _tense(self, mark: Mark) -> None:
+        self.tense = self.tense or mark.value
+
+    def _negation(self, mark: Mark) -> None:
+        self.negations += 1
+        self.tense = self.tense or (PAST if mark.value else "")
+
+    def _idle(self, mark: Mark) -> None:
+        self.idle, self.tense = True, self.tense or mark.value
+
+    def _time(self, mark: Mark) -> None:
+        self.times.append((mark.value, mark.text))
+
+    def _count(self, mark: Mark) -> None:
+        found, source = mark.value
+        self.counts.append(found)
+        if source and (self.verb is None or not self.verb.source):
+            self.verb = Verb(source, "noun")
+
+    def _unknown(self, mark: Mark) -> None:
+        self.unknown.append(mark.text)
+
+    def _people(self, mark: Mark) -> None:
+        if self.objects:
+            self._words(mark)
+        self.people = True
+
+    def _lovers(self, mark: Mark) -> None:
+        if not self.topic:
+            self._words(mark)
+
+    def _opening(self, mark: Mark) -> None:
+        if not self.is_empty or self.people or self.tense:
+            self._words(mark)
+
+    def _filler(self, mark: Mark) -> None:
+        """Says nothing."""
+
+
+def read_drafts(marks: Sequence[Mark]) -> Iterator[Draft]:
+    """The wishes between the joints; empty ones are left out, their joint kept."""
+    draft = Draft()
+    for mark in marks:
+        is_new = mark.kind == "joint" or (
+            mark.kind == "negation" and draft.objects and mark.text not in ("nothing", "none")
+        )
+        if not is_new:
+            draft.add(mark)
+            continue
+        joint, negates = mark.value if mark.kind == "joint" else (BUT, True)
+        if draft.is_empty:
+            joint = draft.joint if joint == COMMA else joint
+            negates = negates or bool(draft.negations)
+        else:
+            yield draft
+        draft = Draft(joint=joint, negations=int(negates), people=draft.people and draft.is_empty)
+    if not draft.is_empty:
+        yield draft

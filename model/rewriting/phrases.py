@@ -1,0 +1,156 @@
+"""The words of English demands, as data: verbs by source, numbers, units, comparisons, what is said and means nothing.
+
+All are regular expressions or words for a demand in lower case with its contractions written out (`normalised`).
+"""
+
+from collections.abc import Mapping
+
+CONTRACTIONS: Mapping[str, str] = {
+    r"\bwon't\b": "will not",
+    r"\bcan't\b": "can not",
+    r"\bcannot\b": "can not",
+    r"n't\b": " not",
+    r"'ve\b": " have",
+    r"'ll\b": " will",
+    r"'re\b": " are",
+    r"\bwho's\b": "who is",
+}
+
+PRESENT_VERBS: Mapping[str, tuple[str, ...]] = {
+    "bills": ("buy", "purchase", "order", "shop", "pay", "spend", "book", "acquire"),
+    "searches": ("search", "look for", "look up", "query", "google"),
+    "visits": ("browse", "visit", "watch", "view", "read", "look at"),
+    "clicks": ("click", "tap", "press"),
+    "": ("like", "love", "enjoy", "need", "want", "care about", "plan", "prepare", "consider", "use"),
+}
+PAST_VERBS: Mapping[str, tuple[str, ...]] = {
+    "bills": ("bought", "purchased", "ordered", "shopped", "paid", "spent", "booked", "acquired"),
+    "searches": ("searched", "looked for", "looked up", "queried", "googled"),
+    "visits": ("browsed", "visited", "watched", "viewed", "looked at"),
+    "clicks": ("clicked", "tapped", "pressed"),
+    "": ("liked", "loved", "enjoyed", "needed", "wanted", "planned", "prepared", "considered", "used"),
+}
+GOING_VERBS: Mapping[str, tuple[str, ...]] = {
+    "bills": ("buying", "purchasing", "ordering", "shopping", "paying", "spending", "booking", "acquiring"),
+    "searches": ("searching", "looking for", "looking up", "querying", "googling"),
+    "visits": ("browsing", "visiting", "watching", "viewing", "reading", "looking at"),
+    "clicks": ("clicking", "tapping", "pressing"),
+    "": ("liking", "needing", "wanting", "planning", "preparing", "considering", "using", "interested in", "keen on"),
+}
+VERB_NOUNS: Mapping[str, tuple[str, ...]] = {
+    "bills": ("purchases?", "orders?", "bills?", "transactions?", "payments?", "buyers of"),
+    "searches": ("search(?:es)?(?: for)?", "queries", "query"),
+    "visits": ("visits?(?: to)?", "views?(?: of)?"),
+    "clicks": ("clicks?(?: on)?", "taps?(?: on)?"),
+    "": ("fans of", "lovers of", "interest in", "events?", "activity", "activities"),
+}
+"""A noun for an event: "no purchases", "more than 3 orders"."""
+
+FUTURE_WORDS = (
+    r"(?:(?:is|are|be) )?(?:going|about|likely|set|due|bound|expected|ready|planning|intending|looking) to",
+    r"(?:plan|intend|want|mean|expect|aim|hope)s? to",
+    r"will(?: be)?|shall|would|might|may|could|should",
+)
+NEGATIONS = (
+    r"no longer|not yet|not|never|no|nothing|none|neither|nor",
+    r"(?:stop|quit|ceas|avoid)(?:s|es|e|p?ed|p?ing|ing)?(?= (?:\w+ )?\w+ing\b)",
+    r"refrain(?:s|ed|ing)? from|fail(?:s|ed|ing)? to|lack(?:s|ed|ing)?",
+)
+STOPPED = r"(?:stopp|ceas|avoid|refrain|fail|lack)ed"
+"""A negation in the past."""
+IDLE = (
+    r"(?:do|does|did|done|doing) (?:nothing|not do anything)|not do anything|not done anything",
+    r"(?:leav(?:e|es|ing)|left) (?:us|for good|the (?:shop|bank|service|platform|company))(?: for good)?",
+    r"churn(?:s|ed|ing|ers)?|laps(?:e|es|ed|ing)|drop(?:s|ped|ping)? out",
+    r"(?:become|becomes|became|go|goes|went|gone|going|fall|falls|fell|fallen|be|are|is) "
+    r"(?:inactive|dormant|silent|quiet|idle)|inactive|dormant",
+)
+"""Doing nothing at all: the template's own sentence."""
+
+JOINTS: Mapping[str, tuple[str, bool]] = {
+    r"but not|and not": ("and", True),
+    r"but also|as well as|and also|and then|and": ("and", False),
+    r"or else|or": ("or", False),
+    r"but|while|although|though|yet": ("but", False),
+    r"with the exception of|except(?: for)?|excluding|apart from|other than|rather than|without|minus": ("but", True),
+}
+"""What separates two wishes, and whether it negates the second."""
+PUNCTUATION: Mapping[str, tuple[str, bool]] = {
+    r"[,;](?!\d)": (",", False),
+    r"&": ("and", False),
+    r"(?<=\w{3})[.!?](?= )": ("and", False),
+}
+
+PEOPLE = (
+    "customers? clients? people persons? users? shoppers? consumers? buyers? members? accounts? visitors? households? "
+    "families family folks? everyone everybody anyone those individuals? subscribers? viewers? guests? audience"
+).split()
+OPENING = (
+    r"(?:please )?(?:can you |could you )?(?:find|show|give|list|select|target|reach|get|send|pick|choose)"
+    r"(?: (?:me|us))?"
+    r"|(?:i|we)(?: am| are)?(?: would)? (?:want|like|need|wish|look|looking)(?: (?:to (?:find|reach|target|see)|for))?"
+    r"|audience of|list of"
+)
+LOVERS = "fans? lovers? enthusiasts? owners? freaks? addicts?".split()
+
+FILLER = frozenset(
+    "a an the some any of for to in on at with by from about their his her its our us my your this these those all "
+    "again also still ever yet already just really soon only probably currently now more it them one another "
+    "anything something things thing stuff items item products product goods is are be been being am was were do does "
+    "did have has had having made make makes making placed place places placing people who that which whom as then "
+    "please total money up there so than very much many someone sort kind even most out "
+    "even once".split()
+)
+"""Words without a topic of their own at either end of one; a topic of nothing else is anything."""
+TRAILING = frozenset("again also still ever yet already soon lately recently at on in for to of with by and or".split())
+"""Words dropped from a topic's end; "a book about it" keeps more than it opens with."""
+
+NUMBERS = {
+    word: value
+    for value, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
+} | {
+    "fifteen": 15,
+    "twenty": 20,
+    "thirty": 30,
+    "fifty": 50,
+    "sixty": 60,
+    "ninety": 90,
+    "hundred": 100,
+    "thousand": 1000,
+}
+TIMES = {"once": 1, "twice": 2, "thrice": 3}
+COMPARED: Mapping[str, str] = {
+    r"at least|no less than|not less than|no fewer than|a minimum of|minimum": ">=",
+    r"at most|no more than|not more than|up to|a maximum of|maximum": "<=",
+    r"more than|over|above|greater than|exceeding|older than|higher than|beyond": ">",
+    r"less than|fewer than|under|below|younger than|lower than": "<",
+    r"exactly|precisely|just": "=",
+}
+COMPARED_AFTER: Mapping[str, str] = {
+    r"or more|or above|or over|or older|and above|and over|and older|and more|plus|\+": ">=",
+    r"or less|or fewer|or under|or below|or younger|and under|and below|and younger": "<=",
+}
+
+UNIT_DAYS = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "quarter": 90, "year": 365}
+MONTHS = "january february march april may june july august september october november december".split()
+SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
+"""The first of a season's three months, in the northern half."""
+
+CURRENCIES: Mapping[str, str] = {
+    r"£|gbp|pounds? sterling|pounds?|quid": "GBP",
+    r"€|eur|euros?": "EUR",
+    r"us\$|\$|usd|us dollars?|dollars?|bucks": "USD",
+    r"¥|cny|rmb|yuan": "CNY",
+    r"jpy|yen": "JPY",
+    r"twd|nt\$|new taiwan dollars?": "TWD",
+    r"chf|swiss francs?": "CHF",
+    r"inr|rupees?": "INR",
+}
+
+AGE_COLUMNS = frozenset({"age", "age_years", "user_age"})
+GENDER_COLUMNS = frozenset({"gender", "sex"})
+PLACE_COLUMNS = frozenset("city town country region place state province location district county home_city".split())
+GENDERS = (
+    (r"women|woman|females?|ladies|lady|girls?|mothers|moms|mums", ("female", "f", "woman", "women", "w")),
+    (r"men|man|males?|gentlemen|guys|boys?|fathers|dads", ("male", "m", "man", "men")),
+)
