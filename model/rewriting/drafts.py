@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from model.rewriting.document import AND, PAST, Amount, Comparison, Profile
 from model.rewriting.marks import Mark, Verb
-from model.rewriting.phrases import FILLER, TRAILING
+from model.rewriting.phrases import ALSO_NOUNS, FILLER, TRAILING
 from model.rewriting.times import Period, Time
 
 BUT, COMMA = "but", ","
@@ -16,6 +16,7 @@ class Draft:
     """`joint` is what stood before it: and, or, but, a comma."""
 
     joint: str = AND
+    is_first: bool = True
     negations: int = 0
     verb: Verb | None = None
     tense: str = ""
@@ -29,6 +30,7 @@ class Draft:
     profiles: list[tuple[Profile, ...]] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     objects: int = 0
+    leads: set[str] = field(default_factory=set)
 
     @property
     def topic(self) -> str:
@@ -59,6 +61,7 @@ class Draft:
         read = getattr(self, f"_{mark.kind}", None)
         if read is None:
             getattr(self, f"{mark.kind}s").append(mark.value)
+            self.leads |= {mark.kind} if not self.objects else set()
         else:
             read(mark)
 
@@ -68,9 +71,12 @@ class Draft:
         self.objects += bool(told) and not set(mark.text.split()) <= FILLER
 
     def _verb(self, mark: Mark) -> None:
-        leads = self.verb is None or not self.verb.source
-        late = self.objects or (self.topic and not (self.people or self.tense) and mark.value.form == "base")
-        if leads and not late and not self.idle:
+        verb: Verb = mark.value
+        leads = self.verb is None or (not self.verb.source and bool(verb.source))
+        led = self.people or self.tense or self.negations
+        noun = not self.is_first and mark.text.rstrip("s") in ALSO_NOUNS
+        bare = verb.form == "base" and not led and (self.topic or noun)
+        if leads and not self.objects and not bare and not self.idle:
             self.verb = mark.value
         else:
             self._words(mark)
@@ -98,12 +104,22 @@ class Draft:
         self.unknown.append(mark.text)
 
     def _people(self, mark: Mark) -> None:
-        if self.objects:
+        relative = mark.text in ("who", "whom")
+        if (self.verb or self.tense or self.objects or (self.topic and not self.is_first)) and not relative:
             self._words(mark)
         self.people = True
 
+    def _person(self, mark: Mark) -> None:
+        """A woman is an audience before the verb, and a word after it: "a handbag for women"."""
+        if self.verb or self.tense or self.objects or (self.topic and not self.is_first):
+            self._words(mark)
+        elif mark.value is True:
+            self.unknown.append(mark.text)
+        else:
+            self.profiles.append(mark.value)
+
     def _lovers(self, mark: Mark) -> None:
-        if not self.topic:
+        if not self.topic or self.verb or self.tense:
             self._words(mark)
 
     def _opening(self, mark: Mark) -> None:
@@ -130,6 +146,7 @@ def read_drafts(marks: Sequence[Mark]) -> Iterator[Draft]:
             negates = negates or bool(draft.negations)
         else:
             yield draft
-        draft = Draft(joint=joint, negations=int(negates), people=draft.people and draft.is_empty)
+        empty = draft.is_empty
+        draft = Draft(joint, draft.is_first and empty, int(negates), people=draft.people and empty)
     if not draft.is_empty:
         yield draft

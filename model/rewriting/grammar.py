@@ -149,11 +149,13 @@ def _wish(draft: Draft, before: Wish | None) -> Wish:
         verb, topic = before.verb, topic or before.topic
     is_list = follows and bool(draft.topic) and not draft.negations and draft.joint != BUT
     times = draft.times or (before.times[:1] if follows and not is_list else [])
+    if verb is not None and verb.form == "base" and before.verb and before.verb.form == "past":
+        tense = tense or FUTURE
     return Wish(draft, verb, tense or before.tense, topic, negated, joined, shares=is_list, times=times)
 
 
 def _share(wishes: Sequence[Wish]) -> None:
-    """The only time of several things to one verb is that of all; so is a count, amount or channel after the last."""
+    """The only time of several things to one verb is that of all; so is a detail before the first or after the last."""
     start = 0
     for place in range(1, len(wishes) + 1):
         if place < len(wishes) and wishes[place].shares:
@@ -165,6 +167,7 @@ def _share(wishes: Sequence[Wish]) -> None:
                 wish.times = timed[0].times
             for name in ("counts", "amounts", "channels"):
                 told = [other for other in group if getattr(other.draft, name)]
-                if told == group[-1:]:
-                    setattr(wish.draft, name, getattr(group[-1].draft, name))
+                leads = told == group[:1] and name.removesuffix("s") in group[0].draft.leads
+                if told == group[-1:] or leads:
+                    setattr(wish.draft, name, getattr(told[0].draft, name))
         start = place

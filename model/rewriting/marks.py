@@ -16,7 +16,7 @@ from model.rewriting.words import LakeWords
 _ALREADY = r"(?:(?:not|never|already|yet|ever|just|recently|also|only|no longer) )*"
 _SPENT = re.compile(r"(?:spen[dt]|spends|spending|pay|paid|pays|paying|worth)(?: a total of)?(?: for)? ?$")
 _TAKEN = "\0"
-_EDGES = " .!?:\"'()[]{}<>*#/\\-"
+_EDGES = " .!?:\"'[]{}<>*#/\\-"
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,16 @@ class Scanner:
 
     def _holds(self, match: "re.Match[str]") -> bool:
         """Does the conjunction stand inside a name of the lake, or inside a quantity?"""
-        before = re.findall(r"\w+", match.string[: match.start()])[-1:]
+        before = re.findall(r"\w+", match.string[: match.start()])[-1:] or [""]
         after = re.findall(r"\w+", match.string[match.end() : match.end() + 100])[:1]
         if after and after[0] in ("more", "less", "fewer", "so", "above", "over", "older", "under", "younger"):
             return True
-        return bool(before and after) and (before[0], match.group(), after[0]) in self.words.compounds
+        said = (
+            {(before[0], match.group().replace("&", "and"), word) for word in (after[0], after[0].removesuffix("s"))}
+            if after
+            else set()
+        )
+        return bool(said & self.words.compounds)
 
 
 def _count_rules() -> Iterator[Rule]:
@@ -141,7 +146,8 @@ def _language_rules() -> Iterator[Rule]:
     yield "idle", "|".join(phrases.IDLE), lambda match: PAST if re.search(r"done|did|left|ed\b", match.group()) else ""
     yield "negation", "|".join(phrases.NEGATIONS), lambda match: bool(re.match(phrases.STOPPED, match.group()))
     participle = either([*(v for verbs in phrases.PAST_VERBS.values() for v in verbs), "been", r"\w+ed", "done"])
-    yield "tense", "|".join(phrases.FUTURE_WORDS), _always(FUTURE)
+    going = either(v for verbs in phrases.GOING_VERBS.values() for v in verbs)
+    yield "tense", "|".join((*phrases.FUTURE_WORDS, rf"(?:is|are|am)(?= (?:not )?{going}\b)")), _always(FUTURE)
     yield "tense", rf"did|used to|was|were|(?:have|has|had)(?= {_ALREADY}{participle}\b)", _always(PAST)
     forms = (
         ("past", phrases.PAST_VERBS, str),

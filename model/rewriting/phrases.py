@@ -23,6 +23,8 @@ PRESENT_VERBS: Mapping[str, tuple[str, ...]] = {
     "clicks": ("click", "tap", "press"),
     "": ("like", "love", "enjoy", "need", "want", "care about", "plan", "prepare", "consider", "use"),
 }
+ALSO_NOUNS = frozenset("like love use plan watch view order book press tap shop".split())
+"""Present verbs that are read as nouns where only a conjunction stands before them: "candles or love hearts"."""
 PAST_VERBS: Mapping[str, tuple[str, ...]] = {
     "bills": ("bought", "purchased", "ordered", "shopped", "paid", "spent", "booked", "acquired"),
     "searches": ("searched", "looked for", "looked up", "queried", "googled"),
@@ -69,22 +71,23 @@ IDLE = (
 
 JOINTS: Mapping[str, tuple[str, bool]] = {
     r"but not|and not": ("and", True),
-    r"but also|as well as|and also|and then|and": ("and", False),
+    r"but also|as well as|and also|and then|and|&": ("and", False),
     r"or else|or": ("or", False),
     r"but|while|although|though|yet": ("but", False),
     r"with the exception of|except(?: for)?|excluding|apart from|other than|rather than|without|minus": ("but", True),
 }
 """What separates two wishes, and whether it negates the second."""
 PUNCTUATION: Mapping[str, tuple[str, bool]] = {
-    r"[,;](?!\d)": (",", False),
-    r"&": ("and", False),
+    r"[,;](?= )": (",", False),
     r"(?<=\w{3})[.!?](?= )": ("and", False),
 }
 
 PEOPLE = (
-    "customers? clients? people persons? users? shoppers? consumers? buyers? members? accounts? visitors? households? "
-    "families family folks? everyone everybody anyone those individuals? subscribers? viewers? guests? audience"
-).split()
+    *"customers? clients? people persons? users? shoppers? consumers? buyers? members? accounts? visitors?".split(),
+    *"households? families family folks? everyone everybody anyone those individuals? subscribers? viewers?".split(),
+    *"guests? cardholders? audience".split(),
+    "card holders?",
+)
 OPENING = (
     r"(?:please )?(?:can you |could you )?(?:find|show|give|list|select|target|reach|get|send|pick|choose)"
     r"(?: (?:me|us))?"

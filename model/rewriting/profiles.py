@@ -1,6 +1,7 @@
 """Profile columns in words: ages, genders, places and whatever else the lake's profile holds, and nothing else.
 
-A rule is (kind, pattern, reader); an age where the lake knows none is of kind "unknown".
+A rule is (kind, pattern, reader); an age where the lake knows none is of kind "unknown", a man or woman of kind
+"person" with the value True where the lake does not tell them apart.
 """
 
 import re
@@ -49,7 +50,7 @@ def bare_rules(words: LakeWords) -> Iterator[Rule]:
     for pattern, names in GENDERS:
         value = next((values[name] for name in names if name in values), "")
         said = (Profile(column, value),) if value else True
-        yield "profile" if value else "unknown", rf"{_NOBODY}(?:{pattern})(?!')", lambda match, said=said: said
+        yield "person", rf"{_NOBODY}(?:{pattern})(?!')", lambda match, said=said: said
 
 
 def _category_rules(column: str, values: Sequence[str]) -> Iterator[Rule]:

@@ -16,6 +16,7 @@ _UNIT = rf"(?P<unit>{either(UNIT_DAYS)})s?\b"
 _MONTH = either(MONTHS)
 _YEAR = r"(?:19|20|21)\d\d"
 _DATE = rf"(?:{_YEAR}-\d\d-\d\d|(?:\d{{1,2}} )?{_MONTH} {_YEAR}|{_YEAR}(?!-)\b)"
+_NAMED = rf"(?P<name>{either(SEASONS)}|{_MONTH})(?: (?P<year>{_YEAR}))?\b(?:'s)?"
 _IN = r"(?:in|within|during|over|for|throughout|inside)"
 
 
@@ -69,9 +70,8 @@ def patterns() -> tuple[tuple[str, Reader], ...]:
         (rf"(?:for|in) (?:more than|over|at least|longer than) (?P<n>{NUMBER}|an?) {_UNIT}", _span(PAST)),
         (rf"{_IN} (?P<n>{NUMBER}|an?) {_UNIT}(?! old)", _span("")),
         (rf"(?:{_IN} )?this {_UNIT}", _current),
-        (rf"(?:(?:in|during|over|for) (?:the )?(?:(?P<w>this|next|last|coming|past|previous) )?"
-         rf"|(?P<which>this|next|last|coming) )(?P<name>{either(SEASONS)}|{_MONTH})(?: (?P<year>{_YEAR}))?\b(?:'s)?",
-         _period),
+        (rf"(?:{_IN} (?:the )?)?(?P<which>this|next|last|coming|past|previous) {_NAMED}", _period),
+        (rf"(?:in|during) (?:the )?{_NAMED}", _period),
         (rf"(?:in|during) (?P<year>{_YEAR})\b", _whole_year),
     )  # fmt: skip
 
@@ -126,7 +126,7 @@ def _current(match: "re.Match[str]", day: date) -> Found:
 def _period(match: "re.Match[str]", day: date) -> Found:
     name, year = match["name"], match["year"]
     month, months = (SEASONS[name], 3) if name in SEASONS else (MONTHS.index(name) + 1, 1)
-    return Period(month, months, match["w"] or match["which"] or "this", int(year) if year else None)
+    return Period(month, months, match.groupdict().get("which") or "this", int(year) if year else None)
 
 
 def _whole_year(match: "re.Match[str]", day: date) -> Found:

@@ -1,0 +1,169 @@
+"""How marketers put it: phrases that turn known conditions into a demand. Two lists that share none.
+
+`WRITTEN_WITH` was at hand while the grammar was written and may be used to improve it. `HELD_OUT` was written
+afterwards; it measures the grammar and must never be used to change it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Verbs = Mapping[tuple[str, str], tuple[str, ...]]
+"""By source and form (will, will not, did, did not): phrases around a topic."""
+
+
+@dataclass(frozen=True)
+class Phrasings:
+    """Alternatives for each piece of a demand. `spending` stands for bills with an amount; `{}` is the topic."""
+
+    openings: tuple[str, ...]
+    people: tuple[str, ...]
+    women: tuple[str, ...]
+    men: tuple[str, ...]
+    places: tuple[str, ...]
+    ages: Mapping[str, tuple[str, ...]]
+    categories: tuple[str, ...]
+    verbs: Verbs
+    spending: Mapping[str, tuple[str, ...]]
+    something: tuple[str, ...]
+    not_anything: tuple[str, ...]
+    channels: tuple[str, ...]
+    last: tuple[str, ...]
+    coming: tuple[str, ...]
+    since: tuple[str, ...]
+    counts: Mapping[str, tuple[str, ...]]
+    amounts: Mapping[str, tuple[str, ...]]
+    both: tuple[str, ...]
+    either: tuple[str, ...]
+    contrast: tuple[str, ...]
+
+
+WRITTEN_WITH = Phrasings(
+    openings=("{people} who", "Find {people} who", "Show me all {people} that", "I want to reach {people} who"),
+    people=("customers", "users", "people", "clients", "shoppers"),
+    women=("women",),
+    men=("men",),
+    places=("from {}", "living in {}", "in {}"),
+    ages={
+        ">": ("over {n}", "older than {n}"),
+        "<": ("under {n}", "younger than {n}"),
+        "between": ("aged {n} to {m}", "between {n} and {m} years old"),
+    },
+    categories=("with {column} {value}",),
+    verbs={
+        ("bills", "will"): ("will buy {}", "are going to order {}", "are likely to purchase {}"),
+        ("bills", "will not"): ("will not buy {}", "won't order {}", "will stop buying {}"),
+        ("bills", "did"): ("bought {}", "have ordered {}", "purchased {}"),
+        ("bills", "did not"): ("did not buy {}", "haven't ordered {}", "have not purchased {}"),
+        ("searches", "will"): ("will search for {}", "are going to look for {}"),
+        ("searches", "will not"): ("will not search for {}", "are not going to look for {}"),
+        ("searches", "did"): ("searched for {}", "have looked for {}"),
+        ("searches", "did not"): ("did not search for {}", "never searched for {}"),
+        ("visits", "will"): ("will visit {}", "are about to browse {}"),
+        ("visits", "will not"): ("will not visit {}", "will no longer browse {}"),
+        ("visits", "did"): ("visited {}", "viewed {}"),
+        ("visits", "did not"): ("did not visit {}", "haven't viewed {}"),
+        ("clicks", "will"): ("will click on {}", "are going to tap on {}"),
+        ("clicks", "will not"): ("will not click on {}", "won't tap on {}"),
+        ("clicks", "did"): ("clicked on {}", "have tapped on {}"),
+        ("clicks", "did not"): ("did not click on {}", "never clicked on {}"),
+        ("", "will"): ("are interested in {}", "need {}", "want {}"),
+        ("", "will not"): ("are not interested in {}", "do not need {}"),
+    },
+    spending={
+        "will": ("will spend {amount} on {}", "are going to spend {amount} on {}"),
+        "will not": ("will not spend {amount} on {}",),
+        "did": ("spent {amount} on {}", "have paid {amount} for {}"),
+        "did not": ("did not spend {amount} on {}",),
+    },
+    something=("something", "anything"),
+    not_anything=("anything",),
+    channels=("by {}", "with {}"),
+    last=("in the last {n} {unit}", "over the past {n} {unit}", "during the last {n} {unit}"),
+    coming=("in the next {n} {unit}", "within {n} {unit}", "over the coming {n} {unit}"),
+    since=("since {}",),
+    counts={
+        ">": ("more than {n} times",),
+        ">=": ("at least {n} times", "{n} or more times"),
+        "<": ("fewer than {n} times", "less than {n} times"),
+        "=": ("exactly {n} times",),
+    },
+    amounts={
+        ">": ("more than {n} {currency}", "over {n} {currency}"),
+        ">=": ("at least {n} {currency}",),
+        "<": ("less than {n} {currency}", "under {n} {currency}"),
+    },
+    both=("and", "and also"),
+    either=("or",),
+    contrast=("but", "and"),
+)
+
+HELD_OUT = Phrasings(
+    openings=(
+        "{people} who",
+        "We need a list of {people} that",
+        "Who are the {people} that",
+        "Our next campaign is for {people} who",
+        "Please select {people} who",
+        "Which {people}",
+    ),
+    people=("buyers", "consumers", "card holders", "members", "families", "subscribers", "individuals"),
+    women=("ladies", "females", "female customers"),
+    men=("gentlemen", "males", "male customers"),
+    places=("based in {}", "who live in {}", "coming from {}", "resident in {}"),
+    ages={
+        ">": ("above {n}", "above the age of {n}", "who are more than {n} years old"),
+        "<": ("below {n}", "who have not turned {n}"),
+        "between": ("aged between {n} and {m}", "{n} to {m} years of age", "in the age group {n}-{m}"),
+    },
+    categories=("whose {column} is {value}", "in the {value} {column}"),
+    verbs={
+        ("bills", "will"): ("plan to buy {}", "would pay for {}", "are expected to shop for {}", "will be ordering {}"),
+        ("bills", "will not"): ("are unlikely to buy {}", "have no plan to order {}", "will never purchase {}"),
+        ("bills", "did"): ("made purchases of {}", "have already bought {}", "went shopping for {}", "paid for {}"),
+        ("bills", "did not"): ("made no purchases of {}", "never paid for {}", "have yet to buy {}"),
+        ("searches", "will"): ("may search for {}", "will be looking up {}", "are about to google {}"),
+        ("searches", "will not"): ("will hardly search for {}", "will no longer look for {}"),
+        ("searches", "did"): ("typed in {}", "were looking for {}", "have googled {}"),
+        ("searches", "did not"): ("have never looked up {}", "failed to search for {}"),
+        ("visits", "will"): ("will have a look at {}", "are set to view {}", "will be reading {}"),
+        ("visits", "will not"): ("will stay away from {}", "will stop visiting {}"),
+        ("visits", "did"): ("had a look at {}", "have been browsing {}", "watched {}"),
+        ("visits", "did not"): ("have not seen {}", "did not look at {}"),
+        ("clicks", "will"): ("will press {}", "are likely to click {}"),
+        ("clicks", "will not"): ("are not going to press {}", "will not be clicking on {}"),
+        ("clicks", "did"): ("pressed {}", "made clicks on {}"),
+        ("clicks", "did not"): ("have not clicked {}", "did not tap {}"),
+        ("", "will"): ("care about {}", "are keen on {}", "would like {}", "are into {}"),
+        ("", "will not"): ("do not care about {}", "have no interest in {}", "are not into {}"),
+    },
+    spending={
+        "will": (
+            "are going to pay {amount} for {}",
+            "will part with {amount} for {}",
+            "intend to spend {amount} on {}",
+        ),
+        "will not": ("will never spend {amount} on {}", "won't pay {amount} for {}"),
+        "did": ("have spent {amount} on {}", "bought {} worth {amount}"),
+        "did not": ("have not spent {amount} on {}", "never paid {amount} for {}"),
+    },
+    something=("things", "some products", "anything at all"),
+    not_anything=("a single thing", "any product", "anything whatsoever"),
+    channels=("via {}", "using {}", "and paid by {}"),
+    last=("within the past {n} {unit}", "these last {n} {unit}", "in the {n} {unit} before today"),
+    coming=("during the coming {n} {unit}", "in the {n} {unit} ahead", "inside {n} {unit}"),
+    since=("after {}", "from {} on", "since {}"),
+    counts={
+        ">": ("on more than {n} occasions", "over {n} times"),
+        ">=": ("{n} times or more", "a minimum of {n} times", "no less than {n} times"),
+        "<": ("under {n} times", "not even {n} times"),
+        "=": ("precisely {n} times", "{n} times"),
+    },
+    amounts={
+        ">": ("above {n} {currency}", "{currency} {n} and more", "upwards of {n} {currency}"),
+        ">=": ("{n} {currency} or more", "no less than {n} {currency}"),
+        "<": ("below {n} {currency}", "not quite {n} {currency}"),
+    },
+    both=("and", "as well as", "and then"),
+    either=("or", "or else"),
+    contrast=("but", "yet", "though they"),
+)
