@@ -1,6 +1,6 @@
-"""A lake as the rewriter sees it: its distinct texts with their vectors, and the words of its grammar."""
+"""A lake as the rewriter sees it: its distinct texts, where they occur, and the words of its grammar."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,6 @@ from model.data import Pairs, array
 from model.rewriting.document import Behaviour, Rewritten
 from model.rewriting.words import LakeWords, compounds_of
 
-Encode = Callable[[Sequence[str]], "np.ndarray"]
-"""Unit vectors [N, E] of texts, in their order."""
-
 
 @dataclass(frozen=True)
 class KnownLake:
@@ -26,7 +23,6 @@ class KnownLake:
 
     words: LakeWords
     texts: tuple[str, ...]
-    vectors_VE: "np.ndarray"
     source_VS: "np.ndarray"
     is_event_V: "np.ndarray"
     is_summary_V: "np.ndarray"
@@ -57,8 +53,8 @@ class KnownLake:
                 raise FoundError(f"the lake has no text {sentence.text!r}: choose one that it has.")
 
 
-def know_lake(pairs: Pairs, encode: Encode) -> KnownLake:
-    """The lake of these training pairs; `encode` is asked once, for all its distinct texts."""
+def know_lake(pairs: Pairs) -> KnownLake:
+    """The lake of these training pairs."""
     keys, strings = pairs.texts()
     order = np.argsort(keys)
     keys, texts = keys[order], tuple(strings[row] for row in order)
@@ -78,8 +74,7 @@ def know_lake(pairs: Pairs, encode: Encode) -> KnownLake:
         channels=tuple(sorted(t.removeprefix(PAYMENT.lead) for t in texts if t.startswith(PAYMENT.lead))),
         compounds=compounds_of(texts),
     )
-    vectors_VE = np.asarray(encode(texts), np.float32)
-    return KnownLake(words, texts, vectors_VE, source_VS, ~is_summary_V & ~only_profile_V, is_summary_V)
+    return KnownLake(words, texts, source_VS, ~is_summary_V & ~only_profile_V, is_summary_V)
 
 
 def _occurrences(pairs: Pairs, keys: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import read_settings
 from model.rewriting.document import Behaviour, Condition, Rewritten
-
 from model.rewriting.opening import open_rewriter
 from model.rewriting.phrases import FILLER
 from model.rewriting.phrasings import HELD_OUT, WRITTEN_WITH

@@ -1,6 +1,6 @@
 """Rewriting without a language model: the grammar reads the demand, the lake's own texts answer its topics."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 import numpy as np
@@ -8,16 +8,20 @@ import numpy as np
 from feature_repo.contracts.templates import EVENT_TEMPLATES, NOTHING, PAYMENT, SPENT_SUMMARY, level, money
 from model.rewriting.document import ANY, FUTURE, Amount, Behaviour, Condition, Rewritten, Sentence
 from model.rewriting.grammar import Grammar
-from model.rewriting.lake import Encode, KnownLake
+from model.rewriting.lake import KnownLake
 from model.rewriting.retrieval import NEAR, Retrieval
+
+Encode = Callable[[Sequence[str]], "np.ndarray"]
+"""Unit vectors [N, E] of texts, in their order."""
 
 
 class OfflineRewriter:
     """Rewrites demands about one lake as of a day; the same demand gives the same answer."""
 
-    def __init__(self, lake: KnownLake, encode: Encode, day: date) -> None:
+    def __init__(self, lake: KnownLake, vectors_VE: "np.ndarray", encode: Encode, day: date) -> None:
+        """`vectors_VE` are what `encode` gives for the lake's texts."""
         self.lake, self.encode, self.day = lake, encode, day
-        self.grammar, self.retrieval = Grammar(lake.words, day), Retrieval(lake)
+        self.grammar, self.retrieval = Grammar(lake.words, day), Retrieval(lake, vectors_VE)
 
     def rewrite(self, demand: str) -> Rewritten:
         """Never raises. Where nothing of the lake is near, there is no sentence and `reason` says so."""

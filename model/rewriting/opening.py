@@ -19,5 +19,8 @@ def open_rewriter(settings: Settings, *, day: date | None) -> OfflineRewriter:
     pairs = open_pairs(settings.work.pairs)
     chosen = recipe(settings.recipe, encoder=settings.encoder)
     encoder = TextEncoder(chosen.encoder, max_tokens=chosen.max_tokens)
-    lake = know_lake(pairs, CachedEncoder(settings.work.text_cache, encoder).encode)
-    return OfflineRewriter(lake, encoder.encode, day or max(map(date.fromisoformat, pairs.manifest["cutoffs"])))
+    lake = know_lake(pairs)
+    vectors_VE = CachedEncoder(settings.work.text_cache, encoder).encode(lake.texts)
+    return OfflineRewriter(
+        lake, vectors_VE, encoder.encode, day or max(map(date.fromisoformat, pairs.manifest["cutoffs"]))
+    )

@@ -33,10 +33,11 @@ class Found:
 
 
 class Retrieval:
-    """Search over one lake. Ties go to the smaller text key, so that the same question has the same answer."""
+    """Search over one lake; `vectors_VE` are its texts' unit vectors. Ties go to the smaller text key: the same question
+    has the same answer."""
 
-    def __init__(self, lake: KnownLake) -> None:
-        self.lake = lake
+    def __init__(self, lake: KnownLake, vectors_VE: "np.ndarray") -> None:
+        self.lake, self.vectors_VE = lake, vectors_VE
         telling_V = np.array([text.startswith(_TELLING) for text in lake.texts], bool) & lake.is_summary_V
         known_V = lake.source_VS.any(1)
         self._allowed = {ANY: lake.is_event_V | telling_V}
@@ -49,13 +50,13 @@ class Retrieval:
         rows_C = np.flatnonzero(self._allowed[source])
         if not len(rows_C):
             return Found((), 0.0)
-        cosine_V = self.lake.vectors_VE @ vector_E
+        cosine_V = self.vectors_VE @ vector_E
         best_first = rows_C[np.argsort(-cosine_V[rows_C], kind="stable")[:CANDIDATES]]
         best = float(cosine_V[best_first[0]])
         kept: list[int] = []
         for row in best_first.tolist():
             if len(kept) == MOST_SENTENCES or cosine_V[row] < max(NEAR, NEAR_BEST * best):
                 break
-            if not kept or float((self.lake.vectors_VE[kept] @ self.lake.vectors_VE[row]).max()) < TOO_ALIKE:
+            if not kept or float((self.vectors_VE[kept] @ self.vectors_VE[row]).max()) < TOO_ALIKE:
                 kept.append(row)
         return Found(tuple((self.lake.texts[row], round(float(cosine_V[row]), 4)) for row in kept), best)
