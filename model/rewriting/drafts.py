@@ -1,11 +1,12 @@
 """One wish of a demand while it is read: what its own words say, before it takes over anything from the wish before."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from model.rewriting.document import AND, PAST, Amount, Comparison, Profile
 from model.rewriting.marks import Mark, Verb
-from model.rewriting.phrases import ALSO_NOUNS, FILLER, TRAILING
+from model.rewriting.phrases import ADDRESSED, ALSO_NOUNS, FILLER, TRAILING
 from model.rewriting.times import Period, Time
 
 BUT, COMMA = "but", ","
@@ -22,6 +23,7 @@ class Draft:
     tense: str = ""
     idle: bool = False
     people: bool = False
+    relative: bool = False
     words: list[str] = field(default_factory=list)
     times: list[tuple[Time | Period, str]] = field(default_factory=list)
     counts: list[Comparison] = field(default_factory=list)
@@ -67,7 +69,7 @@ class Draft:
 
     def _words(self, mark: Mark) -> None:
         self.words.append(mark.text)
-        told = self.verb or self.tense or self.people
+        told = self.verb or self.tense or self.relative
         self.objects += bool(told) and not set(mark.text.split()) <= FILLER
 
     def _verb(self, mark: Mark) -> None:
@@ -82,6 +84,8 @@ class Draft:
             self._words(mark)
 
     def _tense(self, mark: Mark) -> None:
+        if self.verb or self.objects:
+            self._words(mark)
         self.tense = self.tense or mark.value
 
     def _negation(self, mark: Mark) -> None:
@@ -107,11 +111,21 @@ class Draft:
         relative = mark.text in ("who", "whom")
         if (self.verb or self.tense or self.objects or (self.topic and not self.is_first)) and not relative:
             self._words(mark)
+        else:
+            self._address()
         self.people = True
+        self.relative = self.relative or mark.text.endswith(("who", "whom", "that", "which"))
+
+    def _address(self) -> None:
+        """Forgets what was said to come to the people."""
+        if self.is_first and re.search(ADDRESSED, " ".join(self.words)):
+            self.words.clear()
 
     def _person(self, mark: Mark) -> None:
         """A woman is an audience before the verb, and a word after it: "a handbag for women"."""
-        if self.verb or self.tense or self.objects or (self.topic and not self.is_first):
+        self._address()
+        in_topic = re.search(r"\b(?:for|of|by)$", " ".join(self.words)) or (self.topic and not self.is_first)
+        if self.verb or self.tense or self.objects or in_topic:
             self._words(mark)
         elif mark.value is True:
             self.unknown.append(mark.text)
@@ -147,6 +161,12 @@ def read_drafts(marks: Sequence[Mark]) -> Iterator[Draft]:
         else:
             yield draft
         empty = draft.is_empty
-        draft = Draft(joint, draft.is_first and empty, int(negates), people=draft.people and empty)
+        draft = Draft(
+            joint,
+            draft.is_first and empty,
+            int(negates),
+            people=draft.people and empty,
+            relative=draft.relative and empty,
+        )
     if not draft.is_empty:
         yield draft

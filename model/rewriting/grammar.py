@@ -123,9 +123,19 @@ def _negation_of(profile: Profile) -> Profile:
 def _wishes(drafts: Sequence[Draft]) -> list[Wish]:
     wishes: list[Wish] = []
     for draft in drafts:
-        wishes.append(_wish(draft, wishes[-1] if wishes else None))
+        if wishes and _is_how_it_was_paid(draft, wishes[-1]):
+            wishes[-1].draft.channels += draft.channels
+        else:
+            wishes.append(_wish(draft, wishes[-1] if wishes else None))
     _share(wishes)
     return wishes
+
+
+def _is_how_it_was_paid(draft: Draft, before: Wish) -> bool:
+    """ "and paid by cash" says more about the purchase before it."""
+    paid = draft.verb and draft.verb.source == "bills" and draft.channels
+    silent = not (draft.topic or draft.times or draft.counts or draft.amounts or draft.negations)
+    return bool(paid and silent and draft.joint == AND and before.verb and before.verb.source == "bills")
 
 
 def _wish(draft: Draft, before: Wish | None) -> Wish:
@@ -137,7 +147,7 @@ def _wish(draft: Draft, before: Wish | None) -> Wish:
         return Wish(draft, verb, tense, topic, not own, joined, shares=False, times=draft.times)
     if before is None or before.draft.idle:
         return Wish(draft, verb, tense, topic, own, joined, shares=False, times=draft.times)
-    follows = verb is None
+    follows = verb is None and not (topic and draft.tense)
     takes_negation = not draft.negations and draft.joint != BUT and before.negated
     if verb is not None and verb.form == "past":
         takes_negation = takes_negation and draft.joint == OR

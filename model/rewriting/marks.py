@@ -99,7 +99,7 @@ class Scanner:
             found = comparison(match)
             return Amount(found.op, found.value, found.upper, code)
 
-        yield "amount", quantity(**around), read
+        yield "amount", rf"(?:worth )?{quantity(**around)}", read
 
     def _channel_rules(self) -> Iterator[Rule]:
         own = {channel.lower(): channel for channel in self.words.channels}
@@ -148,7 +148,11 @@ def _language_rules() -> Iterator[Rule]:
     participle = either([*(v for verbs in phrases.PAST_VERBS.values() for v in verbs), "been", r"\w+ed", "done"])
     going = either(v for verbs in phrases.GOING_VERBS.values() for v in verbs)
     yield "tense", "|".join((*phrases.FUTURE_WORDS, rf"(?:is|are|am)(?= (?:not )?{going}\b)")), _always(FUTURE)
-    yield "tense", rf"did|used to|was|were|(?:have|has|had)(?= {_ALREADY}{participle}\b)", _always(PAST)
+    yield (
+        "tense",
+        rf"did|used to|was|were|went|made|had|placed|(?:have|has)(?= {_ALREADY}{participle}\b)",
+        _always(PAST),
+    )
     forms = (
         ("past", phrases.PAST_VERBS, str),
         ("going", phrases.GOING_VERBS, str),

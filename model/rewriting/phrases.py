@@ -17,9 +17,9 @@ CONTRACTIONS: Mapping[str, str] = {
 }
 
 PRESENT_VERBS: Mapping[str, tuple[str, ...]] = {
-    "bills": ("buy", "purchase", "order", "shop", "pay", "spend", "book", "acquire"),
-    "searches": ("search", "look for", "look up", "query", "google"),
-    "visits": ("browse", "visit", "watch", "view", "read", "look at"),
+    "bills": ("buy", "purchase", "order", "shop", "pay", "spend", "book", "acquire", "part with"),
+    "searches": ("search", "look for", "look up", "query", "google", "type in"),
+    "visits": ("browse", "visit", "watch", "view", "read", "look at", "see"),
     "clicks": ("click", "tap", "press"),
     "": ("like", "love", "enjoy", "need", "want", "care about", "plan", "prepare", "consider", "use"),
 }
@@ -27,22 +27,33 @@ ALSO_NOUNS = frozenset("like love use plan watch view order book press tap shop"
 """Present verbs that are read as nouns where only a conjunction stands before them: "candles or love hearts"."""
 PAST_VERBS: Mapping[str, tuple[str, ...]] = {
     "bills": ("bought", "purchased", "ordered", "shopped", "paid", "spent", "booked", "acquired"),
-    "searches": ("searched", "looked for", "looked up", "queried", "googled"),
-    "visits": ("browsed", "visited", "watched", "viewed", "looked at"),
+    "searches": ("searched", "looked for", "looked up", "queried", "googled", "typed in"),
+    "visits": ("browsed", "visited", "watched", "viewed", "looked at", "saw", "seen"),
     "clicks": ("clicked", "tapped", "pressed"),
     "": ("liked", "loved", "enjoyed", "needed", "wanted", "planned", "prepared", "considered", "used"),
 }
 GOING_VERBS: Mapping[str, tuple[str, ...]] = {
     "bills": ("buying", "purchasing", "ordering", "shopping", "paying", "spending", "booking", "acquiring"),
     "searches": ("searching", "looking for", "looking up", "querying", "googling"),
-    "visits": ("browsing", "visiting", "watching", "viewing", "reading", "looking at"),
+    "visits": ("browsing", "visiting", "watching", "viewing", "reading", "looking at", "seeing"),
     "clicks": ("clicking", "tapping", "pressing"),
-    "": ("liking", "needing", "wanting", "planning", "preparing", "considering", "using", "interested in", "keen on"),
+    "": (
+        "liking",
+        "needing",
+        "wanting",
+        "planning",
+        "preparing",
+        "considering",
+        "using",
+        "interested in",
+        "keen on",
+        "into",
+    ),
 }
 VERB_NOUNS: Mapping[str, tuple[str, ...]] = {
     "bills": ("purchases?", "orders?", "bills?", "transactions?", "payments?", "buyers of"),
     "searches": ("search(?:es)?(?: for)?", "queries", "query"),
-    "visits": ("visits?(?: to)?", "views?(?: of)?"),
+    "visits": ("visits?(?: to)?", "views?(?: of)?", "looks? at"),
     "clicks": ("clicks?(?: on)?", "taps?(?: on)?"),
     "": ("fans of", "lovers of", "interest in", "events?", "activity", "activities"),
 }
@@ -54,11 +65,12 @@ FUTURE_WORDS = (
     r"will(?: be)?|shall|would|might|may|could|should",
 )
 NEGATIONS = (
+    r"unlikely to|no (?:plan|intention|wish|need)s? to|yet to|(?:stay|keep)(?:s|ing)? away from|hardly|barely|scarcely",
     r"no longer|not yet|not|never|no|nothing|none|neither|nor",
     r"(?:stop|quit|ceas|avoid)(?:s|es|e|p?ed|p?ing|ing)?(?= (?:\w+ )?\w+ing\b)",
     r"refrain(?:s|ed|ing)? from|fail(?:s|ed|ing)? to|lack(?:s|ed|ing)?",
 )
-STOPPED = r"(?:stopp|ceas|avoid|refrain|fail|lack)ed"
+STOPPED = r"yet to|(?:stopp|ceas|avoid|refrain|fail|lack)ed"
 """A negation in the past."""
 IDLE = (
     r"(?:do|does|did|done|doing) (?:nothing|not do anything)|not do anything|not done anything",
@@ -89,20 +101,24 @@ PEOPLE = (
     "card holders?",
 )
 OPENING = (
+    r"(?:an? |the )?(?:list|audience|segment|group) of|"
     r"(?:please )?(?:can you |could you )?(?:find|show|give|list|select|target|reach|get|send|pick|choose)"
     r"(?: (?:me|us))?"
     r"|(?:i|we)(?: am| are)?(?: would)? (?:want|like|need|wish|look|looking)(?: (?:to (?:find|reach|target|see)|for))?"
-    r"|audience of|list of"
 )
+ADDRESSED = r"\b(?:is|are|campaign|offer|mailing|message|list|audience) (?:for|to|of|at)$"
+"""What stands before the people a demand is about, and is no topic: "our next campaign is for"."""
 LOVERS = "fans? lovers? enthusiasts? owners? freaks? addicts?".split()
 
 FILLER = frozenset(
-    "a an the some any of for to in on at with by from about their his her its our us my your this these those all "
-    "again also still ever yet already just really soon only probably currently now more it them one another "
-    "anything something things thing stuff items item products product goods is are be been being am was were do does "
-    "did have has had having made make makes making placed place places placing people who that which whom as then "
-    "please total money up there so than very much many someone sort kind even most out "
-    "even once".split()
+    (
+        "a about again all already also am an another any anything are as at be been being by currently did do "
+        "does even ever for from go going goods had has have having he her his in into is it item items its just "
+        "kind made make makes making many money more most much my now of on once one only our out people place "
+        "placed places placing please probably product products really she single so some someone something soon "
+        "sort still stuff than that the their them then there these they thing things this those to total up us "
+        "very was were whatsoever which who whom with worth yet your "
+    ).split()
 )
 """Words without a topic of their own at either end of one; a topic of nothing else is anything."""
 TRAILING = frozenset("again also still ever yet already soon lately recently at on in for to of with by and or".split())
@@ -125,8 +141,8 @@ TIMES = {"once": 1, "twice": 2, "thrice": 3}
 COMPARED: Mapping[str, str] = {
     r"at least|no less than|not less than|no fewer than|a minimum of|minimum": ">=",
     r"at most|no more than|not more than|up to|a maximum of|maximum": "<=",
-    r"more than|over|above|greater than|exceeding|older than|higher than|beyond": ">",
-    r"less than|fewer than|under|below|younger than|lower than": "<",
+    r"more than|over|above|greater than|exceeding|older than|higher than|beyond|upwards of": ">",
+    r"less than|fewer than|under|below|younger than|lower than|not even|not quite": "<",
     r"exactly|precisely|just": "=",
 }
 COMPARED_AFTER: Mapping[str, str] = {

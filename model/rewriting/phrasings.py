@@ -1,7 +1,8 @@
-"""How marketers put it: phrases that turn known conditions into a demand. Two lists that share none.
+"""How marketers put it: phrases that turn known conditions into a demand.
 
-`WRITTEN_WITH` was at hand while the grammar was written and may be used to improve it. `HELD_OUT` was written
-afterwards; it measures the grammar and must never be used to change it.
+The lists of `WRITTEN_WITH` were at hand while the grammar was written and may be used to improve it. `HELD_OUT` was
+written when the grammar was done; it measures the grammar and must not be used to change it. Whoever does move its
+lists to WRITTEN_WITH, and writes new ones.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,7 @@ class Phrasings:
     contrast: tuple[str, ...]
 
 
-WRITTEN_WITH = Phrasings(
+PLAIN = Phrasings(
     openings=("{people} who", "Find {people} who", "Show me all {people} that", "I want to reach {people} who"),
     people=("customers", "users", "people", "clients", "shoppers"),
     women=("women",),
@@ -97,7 +98,7 @@ WRITTEN_WITH = Phrasings(
     contrast=("but", "and"),
 )
 
-HELD_OUT = Phrasings(
+VARIED = Phrasings(
     openings=(
         "{people} who",
         "We need a list of {people} that",
@@ -159,11 +160,87 @@ HELD_OUT = Phrasings(
         "=": ("precisely {n} times", "{n} times"),
     },
     amounts={
-        ">": ("above {n} {currency}", "{currency} {n} and more", "upwards of {n} {currency}"),
-        ">=": ("{n} {currency} or more", "no less than {n} {currency}"),
+        ">": ("above {n} {currency}", "upwards of {n} {currency}"),
+        ">=": ("{n} {currency} or more", "{currency} {n} and more", "no less than {n} {currency}"),
         "<": ("below {n} {currency}", "not quite {n} {currency}"),
     },
     both=("and", "as well as", "and then"),
     either=("or", "or else"),
     contrast=("but", "yet", "though they"),
 )
+
+UNSEEN = Phrasings(
+    openings=(
+        "{people} who",
+        "{people} that",
+        "Identify {people} who",
+        "Looking for {people} who",
+        "Target group: {people} who",
+        "Let us write to {people} who",
+        "Pick out the {people} who",
+    ),
+    people=("customers", "shoppers", "persons", "subscribers", "guests", "everybody", "account holders"),
+    women=("women", "ladies", "female shoppers"),
+    men=("men", "males", "male shoppers"),
+    places=("from {}", "residing in {}", "whose home is {}", "in {}"),
+    ages={
+        ">": ("older than {n}", "past the age of {n}", "of {n} years and older"),
+        "<": ("younger than {n} years", "not yet {n} years old", "under {n}"),
+        "between": ("from {n} to {m} years old", "aged {n}-{m}"),
+    },
+    categories=("with {column} {value}", "holding {column} {value}"),
+    verbs={
+        ("bills", "will"): (
+            "will purchase {}",
+            "are likely to be buying {}",
+            "are willing to pay for {}",
+            "will get {}",
+        ),
+        ("bills", "will not"): ("will not be buying {}", "won't purchase {}", "will give up buying {}"),
+        ("bills", "did"): ("have purchased {}", "placed orders for {}", "picked up {}", "bought {}"),
+        ("bills", "did not"): ("have not bought {}", "did not pay for {}", "placed no orders for {}"),
+        ("searches", "will"): ("are going to search for {}", "will enter {} in the search box", "will query {}"),
+        ("searches", "will not"): ("will never search for {}", "will stop searching for {}"),
+        ("searches", "did"): ("searched for {}", "ran a search for {}", "looked up {}"),
+        ("searches", "did not"): ("have not searched for {}", "did not look up {}"),
+        ("visits", "will"): ("will be browsing {}", "plan to visit {}", "will take a look at {}"),
+        ("visits", "will not"): ("will not look at {}", "will never visit {}"),
+        ("visits", "did"): ("have viewed {}", "saw {}", "browsed through {}"),
+        ("visits", "did not"): ("never visited {}", "have not browsed {}"),
+        ("clicks", "will"): ("will tap {}", "are going to click on {}", "will hit {}"),
+        ("clicks", "will not"): ("will not tap on {}", "will never click on {}"),
+        ("clicks", "did"): ("clicked {}", "have pressed {}", "tapped {}"),
+        ("clicks", "did not"): ("did not click {}", "have never pressed {}"),
+        ("", "will"): ("have an interest in {}", "are fond of {}", "are looking forward to {}", "want {}"),
+        ("", "will not"): ("are not fond of {}", "do not want {}", "dislike {}"),
+    },
+    spending={
+        "will": ("will spend {amount} on {}", "are ready to spend {amount} on {}"),
+        "will not": ("will not be spending {amount} on {}", "are not going to spend {amount} on {}"),
+        "did": ("spent {amount} on {}", "laid out {amount} for {}", "paid {amount} for {}"),
+        "did not": ("did not spend {amount} on {}", "have never spent {amount} on {}"),
+    },
+    something=("something", "anything", "one thing or another"),
+    not_anything=("anything", "anything at all", "any of our products"),
+    channels=("by {}", "through {}", "with a {}"),
+    last=("in the past {n} {unit}", "over the last {n} {unit}", "not longer than {n} {unit} ago"),
+    coming=("within the next {n} {unit}", "in the {n} {unit} to come", "in less than {n} {unit}"),
+    since=("since {}", "starting {}", "later than {}"),
+    counts={
+        ">": ("more than {n} times", "above {n} times", "more often than {n} times"),
+        ">=": ("at least {n} times", "{n} or more times", "not less than {n} times"),
+        "<": ("fewer than {n} times", "below {n} times"),
+        "=": ("exactly {n} times", "{n} times in all"),
+    },
+    amounts={
+        ">": ("more than {currency} {n}", "in excess of {n} {currency}", "over {n} {currency}"),
+        ">=": ("at least {currency} {n}", "a minimum of {n} {currency}"),
+        "<": ("less than {n} {currency}", "short of {n} {currency}"),
+    },
+    both=("and", "and also", "plus"),
+    either=("or",),
+    contrast=("but", "however they", "and"),
+)
+
+WRITTEN_WITH = (PLAIN, VARIED)
+HELD_OUT = (UNSEEN,)

@@ -10,7 +10,7 @@ from typing import Any
 
 from model.rewriting.document import AND, BETWEEN, OR, Comparison, Profile
 from model.rewriting.phrases import AGE_COLUMNS, GENDER_COLUMNS, GENDERS, PEOPLE, PLACE_COLUMNS
-from model.rewriting.quantities import comparison, either, quantity
+from model.rewriting.quantities import BEFORE, NUMBER, comparison, either, number, quantity
 from model.rewriting.words import MOST_VALUES, LakeWords
 
 Rule = tuple[str, str, Callable[["re.Match[str]"], Any]]
@@ -20,17 +20,20 @@ _DECADES = {
     for tens, name in enumerate("twenties thirties forties fifties sixties seventies eighties nineties".split(), 2)
 }
 _OLD = r"(?:years? old|years? of age|-?year-?olds?)"
-_ENDS = r"(?=$|[ ]?[,.;!?]|(?:'s|s)? (?:who|that|in|from|and|or|but|living|based|with|without|except)\b|s\b)"
+_NEXT = "who|that|in|from|and|or|but|with|without|except|whose|aged|living|based|resident|coming"
+_ENDS = rf"(?=$|[ ]?[,.;!?]|(?:'s|s)? (?:{_NEXT})\b|s\b)"
 """A bare number over which people are old is followed by one of these, never by a thing that is counted."""
 _PERSON = either([*PEOPLE, *(pattern for pattern, _ in GENDERS)])
-_NOBODY = r"(?<!for )(?<!of )(?<!by )"
 
 
 def plain_rules(words: LakeWords) -> Iterator[Rule]:
     """What cannot be meant otherwise: "aged 20 to 30", "income over 50000", "from Rome", "tier gold"."""
     age = next((c for c in words.numbers if c in AGE_COLUMNS), "")
     kind = "profile" if age else "unknown"
-    yield kind, rf"(?:aged|ages|age|the age of) (?:is |of )?{quantity()}(?: {_OLD})?", _number(age)
+    yield kind, rf"(?P<low>)(?P<pre>{BEFORE}) the age of (?P<n>{NUMBER})(?P<post>)", _number(age)
+    group = r"aged|ages|(?:in the )?age (?:group|range|bracket)|age"
+    yield kind, rf"(?:{group}) (?:is |of )?{quantity()}(?: {_OLD})?", _number(age)
+    yield kind, rf"(?:have|has) (?P<not>not )?(?:yet |already )?turned (?P<n>{NUMBER})", _turned(age)
     yield kind, rf"{quantity()} ?{_OLD}", _number(age)
     yield kind, rf"in (?:their|his|her) (?:late |early |mid )?(?P<decade>{either(_DECADES)}|[2-9]0'?s)", _decade(age)
     for column in words.numbers:
@@ -50,7 +53,7 @@ def bare_rules(words: LakeWords) -> Iterator[Rule]:
     for pattern, names in GENDERS:
         value = next((values[name] for name in names if name in values), "")
         said = (Profile(column, value),) if value else True
-        yield "person", rf"{_NOBODY}(?:{pattern})(?!')", lambda match, said=said: said
+        yield "person", rf"(?:{pattern})(?!')", lambda match, said=said: said
 
 
 def _category_rules(column: str, values: Sequence[str]) -> Iterator[Rule]:
@@ -59,10 +62,14 @@ def _category_rules(column: str, values: Sequence[str]) -> Iterator[Rule]:
     read = _values(column, own, one)
     several = rf"{one}(?:(?:,| or| and|, or) (?:in |from )?{one})*"
     if column in PLACE_COLUMNS:
-        where = r"(?:(?:not |never )?(?:live|lives|living|based|located|residing|come|comes|coming|are)? ?(?:in|from)"
-        yield "profile", rf"{where}|(?:from )?outside(?: of)?) (?:the )?{several}(?! \d)", read
+        home = r"(?:live|lives|living|based|located|residing|resident|come|comes|coming|are)"
+        yield (
+            "profile",
+            rf"(?:(?:not |never )?{home}? ?(?:in|from)|(?:from )?outside(?: of)?) (?:the )?{several}(?! \d)",
+            read,
+        )
     yield "profile", rf"{_of(column)}(?: is|:| =)? (?:not )?{several}", read
-    yield "profile", rf"{several} {_words(column)}", read
+    yield "profile", rf"(?:(?:in|of|with) (?:the |an? )?)?{several} {_words(column)}", read
     yield "profile", rf"{one}(?= {_PERSON}(?!\w|'))", read
 
 
@@ -93,6 +100,14 @@ def _values(column: str, own: dict[str, str], one: str) -> Callable[["re.Match[s
 
 def _number(column: str) -> Callable[["re.Match[str]"], Any]:
     return lambda match: (Profile(column, comparison=comparison(match)),) if column else True
+
+
+def _turned(column: str) -> Callable[["re.Match[str]"], Any]:
+    def read(match: "re.Match[str]") -> Any:
+        reached = Comparison("<" if match["not"] else ">=", number(match["n"]))
+        return (Profile(column, comparison=reached),) if column else True
+
+    return read
 
 
 def _decade(column: str) -> Callable[["re.Match[str]"], Any]:

@@ -14,11 +14,11 @@ MOST_VALUES_SHOWN = 20
 
 SYSTEM = """You rewrite a marketer's demand into the terms of an event lake. Answer with one JSON object only:
 {{"conditions": [...], "sentences": [...], "rest": "what you did not understand"}}
-A condition is {{"kind": "behaviour", "source": ..., "topic": ..., "tense": "past" or "future", "negated": true or false,
+A condition is {{"kind": "behaviour", "source": ..., "topic": ..., "tense": "past" or "future", "negated": ...,
 "window": {{"within_days": n}} or {{"since": "YYYY-MM-DD", "until": "YYYY-MM-DD"}}, "count": {{"op": ">", "value": n}},
 "amount": {{"op": ">", "value": n, "currency": ...}}, "channel": ..., "joined": "and" or "or"}}, or it is
-{{"kind": "profile", "column": ..., "value": ..., "comparison": {{"op": ">", "value": n}}, "negated": ..., "joined": ...}}
-with either a value or a comparison. Leave out what was not said.
+{{"kind": "profile", "column": ..., "value": ..., "comparison": {{"op": ">", "value": n}}, "negated": ...,
+"joined": ...}} with either a value or a comparison. Leave out what was not said.
 A sentence is {{"text": a text of the lake, "condition": number from 0, "negated": ...}}.
 Today is {day}. Sources: {sources}. Currency: {currency}. Channels: {channels}. Profile: {profile}."""
 

@@ -33,8 +33,7 @@ class Found:
 
 
 class Retrieval:
-    """Search over one lake; `vectors_VE` are its texts' unit vectors. Ties go to the smaller text key: the same question
-    has the same answer."""
+    """Search over one lake; `vectors_VE` are its texts' unit vectors. Ties go to the smaller text key."""
 
     def __init__(self, lake: KnownLake, vectors_VE: "np.ndarray") -> None:
         self.lake, self.vectors_VE = lake, vectors_VE

@@ -51,10 +51,11 @@ class _Wish:
     phrase: str
 
 
-def examples(lake: KnownLake, phrasings: Phrasings, *, count: int, seed: int, day: date) -> list[Example]:
-    """`count` demands as of `day`."""
+def examples(lake: KnownLake, phrasings: Sequence[Phrasings], *, count: int, seed: int, day: date) -> list[Example]:
+    """`count` demands as of `day`, each in the phrases of one of the lists."""
     topics = {source: lake.texts_of(source) for source in lake.words.sources}
-    return [_Draw(random.Random(f"{seed} {n}"), lake, topics, phrasings, day).example() for n in range(count)]
+    draws = (random.Random(f"{seed} {n}") for n in range(count))
+    return [_Draw(rng, lake, topics, rng.choice(phrasings), day).example() for rng in draws]
 
 
 class _Draw:
