@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from model.rewriting.document import AND, PAST, Amount, Comparison, Profile
 from model.rewriting.marks import Mark, Verb
-from model.rewriting.phrases import ADDRESSED, ALSO_NOUNS, FILLER, TRAILING
+from model.rewriting.phrases import ADDRESSED, ALSO_NOUNS, FILLER, LEADS_IN, TRAILING
 from model.rewriting.times import Period, Time
 
 BUT, COMMA = "but", ","
+_DETERMINERS = frozenset("all any the our my those".split())
 
 
 @dataclass
@@ -112,18 +113,19 @@ class Draft:
         if (self.verb or self.tense or self.objects or (self.topic and not self.is_first)) and not relative:
             self._words(mark)
         else:
-            self._address()
+            self._address(mark.text.split()[0] in _DETERMINERS)
         self.people = True
         self.relative = self.relative or mark.text.endswith(("who", "whom", "that", "which"))
 
-    def _address(self) -> None:
-        """Forgets what was said to come to the people."""
-        if self.is_first and re.search(ADDRESSED, " ".join(self.words)):
+    def _address(self, determined: bool) -> None:
+        """Forgets what was said to come to the people; a word right before them describes them."""
+        if self.is_first and (determined or re.search(ADDRESSED, " ".join(self.words))):
             self.words.clear()
 
     def _person(self, mark: Mark) -> None:
         """A woman is an audience before the verb, and a word after it: "a handbag for women"."""
-        self._address()
+        if re.search(LEADS_IN, " ".join(self.words)):
+            self._address(determined=True)
         in_topic = re.search(r"\b(?:for|of|by)$", " ".join(self.words)) or (self.topic and not self.is_first)
         if self.verb or self.tense or self.objects or in_topic:
             self._words(mark)

@@ -55,7 +55,7 @@ class Scanner:
 
     def __init__(self, words: LakeWords, day: date) -> None:
         self.words, self.day = words, day
-        self.rules = [(kind, re.compile(rf"(?<!\w)(?:{p})(?!\w)"), read) for kind, p, read in self._rules()]
+        self.rules = [(kind, re.compile(rf"(?<![\w/])(?:{p})(?![\w/])"), read) for kind, p, read in self._rules()]
         self.rules += [("joint", re.compile(p), _always(v)) for p, v in phrases.PUNCTUATION.items()]
 
     def marks(self, text: str) -> list[Mark]:
@@ -150,7 +150,7 @@ def _language_rules() -> Iterator[Rule]:
     yield "tense", "|".join((*phrases.FUTURE_WORDS, rf"(?:is|are|am)(?= (?:not )?{going}\b)")), _always(FUTURE)
     yield (
         "tense",
-        rf"did|used to|was|were|went|made|had|placed|(?:have|has)(?= {_ALREADY}{participle}\b)",
+        rf"did|used to|was|were|went|made|had|placed|ran|took|(?:have|has)(?= {_ALREADY}{participle}\b)",
         _always(PAST),
     )
     forms = (

@@ -21,12 +21,12 @@ PRESENT_VERBS: Mapping[str, tuple[str, ...]] = {
     "searches": ("search", "look for", "look up", "query", "google", "type in"),
     "visits": ("browse", "visit", "watch", "view", "read", "look at", "see"),
     "clicks": ("click", "tap", "press"),
-    "": ("like", "love", "enjoy", "need", "want", "care about", "plan", "prepare", "consider", "use"),
+    "": ("like", "love", "enjoy", "need", "want", "care about", "plan", "prepare", "consider", "use", "get"),
 }
 ALSO_NOUNS = frozenset("like love use plan watch view order book press tap shop".split())
 """Present verbs that are read as nouns where only a conjunction stands before them: "candles or love hearts"."""
 PAST_VERBS: Mapping[str, tuple[str, ...]] = {
-    "bills": ("bought", "purchased", "ordered", "shopped", "paid", "spent", "booked", "acquired"),
+    "bills": ("bought", "picked up", "purchased", "ordered", "shopped", "paid", "spent", "booked", "acquired"),
     "searches": ("searched", "looked for", "looked up", "queried", "googled", "typed in"),
     "visits": ("browsed", "visited", "watched", "viewed", "looked at", "saw", "seen"),
     "clicks": ("clicked", "tapped", "pressed"),
@@ -47,6 +47,8 @@ GOING_VERBS: Mapping[str, tuple[str, ...]] = {
         "using",
         "interested in",
         "keen on",
+        "fond of",
+        "looking forward to",
         "into",
     ),
 }
@@ -65,12 +67,13 @@ FUTURE_WORDS = (
     r"will(?: be)?|shall|would|might|may|could|should",
 )
 NEGATIONS = (
-    r"unlikely to|no (?:plan|intention|wish|need)s? to|yet to|(?:stay|keep)(?:s|ing)? away from|hardly|barely|scarcely",
+    r"dislikes?|unlikely to|no (?:plan|intention|wish|need)s? to|yet to|(?:stay|keep)(?:s|ing)? away from",
+    r"hardly|barely|scarcely",
     r"no longer|not yet|not|never|no|nothing|none|neither|nor",
-    r"(?:stop|quit|ceas|avoid)(?:s|es|e|p?ed|p?ing|ing)?(?= (?:\w+ )?\w+ing\b)",
+    r"(?:(?:stop|quit|ceas|avoid)(?:s|es|e|p?ed|p?ing|ing)?|(?:give|gives|gave|given|giving) up)(?= (?:\w+ )?\w+ing\b)",
     r"refrain(?:s|ed|ing)? from|fail(?:s|ed|ing)? to|lack(?:s|ed|ing)?",
 )
-STOPPED = r"yet to|(?:stopp|ceas|avoid|refrain|fail|lack)ed"
+STOPPED = r"yet to|gave up|(?:stopp|ceas|avoid|refrain|fail|lack)ed"
 """A negation in the past."""
 IDLE = (
     r"(?:do|does|did|done|doing) (?:nothing|not do anything)|not do anything|not done anything",
@@ -83,9 +86,9 @@ IDLE = (
 
 JOINTS: Mapping[str, tuple[str, bool]] = {
     r"but not|and not": ("and", True),
-    r"but also|as well as|and also|and then|and|&": ("and", False),
+    r"but also|as well as|and also|and then|and|plus|&": ("and", False),
     r"or else|or": ("or", False),
-    r"but|while|although|though|yet": ("but", False),
+    r"but|however|while|although|though|yet": ("but", False),
     r"with the exception of|except(?: for)?|excluding|apart from|other than|rather than|without|minus": ("but", True),
 }
 """What separates two wishes, and whether it negates the second."""
@@ -99,15 +102,18 @@ PEOPLE = (
     *"households? families family folks? everyone everybody anyone those individuals? subscribers? viewers?".split(),
     *"guests? cardholders? audience".split(),
     "card holders?",
+    "account holders?",
 )
 OPENING = (
-    r"(?:an? |the )?(?:list|audience|segment|group) of|"
-    r"(?:please )?(?:can you |could you )?(?:find|show|give|list|select|target|reach|get|send|pick|choose)"
-    r"(?: (?:me|us))?"
+    r"^(?:(?!\b(?:who|that|will)\b)[a-z ]){1,40}:|looking for(?= .*\b(?:who|that)\b)|(?:let us )?write to"
+    r"|(?:an? |the )?(?:list|audience|segment|group) of"
+    r"|(?:please )?(?:can you |could you )?(?:find|show|give|list|select|target|reach|get|send|pick|choose|identify"
+    r"|determine|detect|locate|name|extract|filter|contact|address|approach|email|notify|invite)(?: (?:me|us))?"
     r"|(?:i|we)(?: am| are)?(?: would)? (?:want|like|need|wish|look|looking)(?: (?:to (?:find|reach|target|see)|for))?"
 )
-ADDRESSED = r"\b(?:is|are|campaign|offer|mailing|message|list|audience) (?:for|to|of|at)$"
+ADDRESSED = r"\b(?:for|to|of|at|with|out|up|is|are|me|us)$|:$"
 """What stands before the people a demand is about, and is no topic: "our next campaign is for"."""
+LEADS_IN = r"\b(?:is|are|campaign|offer|mailing|message|audience|group|write|looking) (?:for|to|of|at)$"
 LOVERS = "fans? lovers? enthusiasts? owners? freaks? addicts?".split()
 
 FILLER = frozenset(
@@ -121,7 +127,9 @@ FILLER = frozenset(
     ).split()
 )
 """Words without a topic of their own at either end of one; a topic of nothing else is anything."""
-TRAILING = frozenset("again also still ever yet already soon lately recently at on in for to of with by and or".split())
+TRAILING = frozenset(
+    "all again also still ever yet already soon lately recently at on in for to of with by and or".split()
+)
 """Words dropped from a topic's end; "a book about it" keeps more than it opens with."""
 
 NUMBERS = {
@@ -141,8 +149,9 @@ TIMES = {"once": 1, "twice": 2, "thrice": 3}
 COMPARED: Mapping[str, str] = {
     r"at least|no less than|not less than|no fewer than|a minimum of|minimum": ">=",
     r"at most|no more than|not more than|up to|a maximum of|maximum": "<=",
-    r"more than|over|above|greater than|exceeding|older than|higher than|beyond|upwards of": ">",
-    r"less than|fewer than|under|below|younger than|lower than|not even|not quite": "<",
+    r"more than|over|above|past|greater than|exceeding|older than|higher than|beyond": ">",
+    r"upwards of|in excess of|more often than": ">",
+    r"less than|fewer than|under|below|younger than|lower than|not even|not quite|not yet|short of": "<",
     r"exactly|precisely|just": "=",
 }
 COMPARED_AFTER: Mapping[str, str] = {

@@ -169,7 +169,7 @@ VARIED = Phrasings(
     contrast=("but", "yet", "though they"),
 )
 
-UNSEEN = Phrasings(
+FURTHER = Phrasings(
     openings=(
         "{people} who",
         "{people} that",
@@ -242,5 +242,72 @@ UNSEEN = Phrasings(
     contrast=("but", "however they", "and"),
 )
 
-WRITTEN_WITH = (PLAIN, VARIED)
+UNSEEN = Phrasings(
+    openings=(
+        "{people} who",
+        "I am after {people} who",
+        "Build an audience of {people} that",
+        "Get me {people} who",
+        "All the {people} who",
+        "For this mailing we want {people} who",
+    ),
+    people=("customers", "clients", "users", "households", "visitors", "our members"),
+    women=("women", "females"),
+    men=("men", "gentlemen"),
+    places=("from {}", "who are living in {}", "resident of {}", "in {}"),
+    ages={
+        ">": ("over {n}", "over {n} years old", "beyond {n} years of age"),
+        "<": ("under the age of {n}", "below {n} years", "under {n}"),
+        "between": ("between the ages of {n} and {m}", "aged from {n} to {m}", "{n} to {m} years old"),
+    },
+    categories=("with a {column} of {value}", "having {column} {value}"),
+    verbs={
+        ("bills", "will"): ("will buy {}", "are about to order {}", "are thinking of buying {}", "want to purchase {}"),
+        ("bills", "will not"): ("will not order {}", "are not going to purchase {}", "will quit buying {}"),
+        ("bills", "did"): ("bought {}", "have already ordered {}", "have been buying {}", "paid for {}"),
+        ("bills", "did not"): ("did not order {}", "have never bought {}", "have not been buying {}"),
+        ("searches", "will"): ("will be searching for {}", "will try to find {}", "are going to look up {}"),
+        ("searches", "will not"): ("will not be looking for {}", "won't search for {}"),
+        ("searches", "did"): ("have been searching for {}", "googled {}", "looked for {}"),
+        ("searches", "did not"): ("have not looked for {}", "didn't search for {}"),
+        ("visits", "will"): ("will view {}", "are going to watch {}", "will go and see {}"),
+        ("visits", "will not"): ("will not watch {}", "won't be visiting {}"),
+        ("visits", "did"): ("looked at {}", "have visited {}", "came across {}"),
+        ("visits", "did not"): ("have not looked at {}", "didn't view {}"),
+        ("clicks", "will"): ("will click {}", "will be tapping {}"),
+        ("clicks", "will not"): ("won't click on {}", "are not about to tap on {}"),
+        ("clicks", "did"): ("have clicked on {}", "tapped on {}", "did click {}"),
+        ("clicks", "did not"): ("didn't click on {}", "have not tapped on {}"),
+        ("", "will"): ("are interested in {}", "love {}", "could use {}", "are crazy about {}"),
+        ("", "will not"): ("are not keen on {}", "don't like {}", "could not care less about {}"),
+    },
+    spending={
+        "will": ("will spend {amount} on {}", "plan to pay {amount} for {}", "are going to buy {} for {amount}"),
+        "will not": ("won't spend {amount} on {}", "will not pay {amount} for {}"),
+        "did": ("paid {amount} for {}", "have spent {amount} on {}", "put {amount} into {}"),
+        "did not": ("didn't spend {amount} on {}", "have not paid {amount} for {}"),
+    },
+    something=("something", "anything", "some stuff"),
+    not_anything=("anything", "anything else", "a thing"),
+    channels=("by {}", "with {}", "and settled it by {}"),
+    last=("in the last {n} {unit}", "within the last {n} {unit}", "in the course of the past {n} {unit}"),
+    coming=("in the next {n} {unit}", "over the next {n} {unit}", "before {n} {unit} have passed"),
+    since=("since {}", "from {} onwards", "after {}"),
+    counts={
+        ">": ("more than {n} times", "over {n} times"),
+        ">=": ("at least {n} times", "{n} times at least", "{n} or more times"),
+        "<": ("less than {n} times", "fewer than {n} times", "not as often as {n} times"),
+        "=": ("exactly {n} times", "just {n} times"),
+    },
+    amounts={
+        ">": ("more than {n} {currency}", "over {currency} {n}", "{n} {currency} and then some"),
+        ">=": ("at least {n} {currency}", "{n} {currency} at the least", "from {n} {currency} up"),
+        "<": ("under {n} {currency}", "less than {currency} {n}"),
+    },
+    both=("and", "and also", "and besides"),
+    either=("or", "or alternatively"),
+    contrast=("but", "and", "but on the other hand"),
+)
+
+WRITTEN_WITH = (PLAIN, VARIED, FURTHER)
 HELD_OUT = (UNSEEN,)

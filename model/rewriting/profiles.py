@@ -30,11 +30,16 @@ def plain_rules(words: LakeWords) -> Iterator[Rule]:
     """What cannot be meant otherwise: "aged 20 to 30", "income over 50000", "from Rome", "tier gold"."""
     age = next((c for c in words.numbers if c in AGE_COLUMNS), "")
     kind = "profile" if age else "unknown"
-    yield kind, rf"(?P<low>)(?P<pre>{BEFORE}) the age of (?P<n>{NUMBER})(?P<post>)", _number(age)
+    yield kind, rf"(?P<low>)(?P<pre>{BEFORE}|past) the age of (?P<n>{NUMBER})(?P<post>)", _number(age)
     group = r"aged|ages|(?:in the )?age (?:group|range|bracket)|age"
     yield kind, rf"(?:{group}) (?:is |of )?{quantity()}(?: {_OLD})?", _number(age)
     yield kind, rf"(?:have|has) (?P<not>not )?(?:yet |already )?turned (?P<n>{NUMBER})", _turned(age)
-    yield kind, rf"{quantity()} ?{_OLD}", _number(age)
+    yield kind, rf"(?:of |from )?{quantity()} ?{_OLD}", _number(age)
+    yield (
+        kind,
+        rf"(?:of )?(?P<low>)(?P<pre>)(?P<n>{NUMBER}) years (?P<post>(?:or|and) (?:older|younger|over|under))",
+        _number(age),
+    )
     yield kind, rf"in (?:their|his|her) (?:late |early |mid )?(?P<decade>{either(_DECADES)}|[2-9]0'?s)", _decade(age)
     for column in words.numbers:
         if column != age:
@@ -47,7 +52,7 @@ def plain_rules(words: LakeWords) -> Iterator[Rule]:
 def bare_rules(words: LakeWords) -> Iterator[Rule]:
     """What amounts, counts and times leave over: "women", "over 30"."""
     if age := next((c for c in words.numbers if c in AGE_COLUMNS), ""):
-        yield "profile", rf"{quantity()}{_ENDS}", _bare_age(age)
+        yield "profile", rf"{quantity()}(?: years)?{_ENDS}", _bare_age(age)
     column = next((c for c in words.categories if c in GENDER_COLUMNS), "")
     values = {value.lower(): value for value in words.categories.get(column, ())}
     for pattern, names in GENDERS:
@@ -63,18 +68,15 @@ def _category_rules(column: str, values: Sequence[str]) -> Iterator[Rule]:
     several = rf"{one}(?:(?:,| or| and|, or) (?:in |from )?{one})*"
     if column in PLACE_COLUMNS:
         home = r"(?:live|lives|living|based|located|residing|resident|come|comes|coming|are)"
-        yield (
-            "profile",
-            rf"(?:(?:not |never )?{home}? ?(?:in|from)|(?:from )?outside(?: of)?) (?:the )?{several}(?! \d)",
-            read,
-        )
+        place = rf"(?:(?:not |never )?{home}? ?(?:in|from)|whose home is|(?:from )?outside(?: of)?)"
+        yield "profile", rf"{place} (?:the )?{several}(?! \d)", read
     yield "profile", rf"{_of(column)}(?: is|:| =)? (?:not )?{several}", read
     yield "profile", rf"(?:(?:in|of|with) (?:the |an? )?)?{several} {_words(column)}", read
     yield "profile", rf"{one}(?= {_PERSON}(?!\w|'))", read
 
 
 def _of(column: str) -> str:
-    return rf"(?:(?:with|whose|having) )?(?:an? |the )?{_words(column)}(?: of)?"
+    return rf"(?:(?:with|whose|having|holding) )?(?:an? |the )?{_words(column)}(?: of)?"
 
 
 def _words(column: str) -> str:
@@ -87,13 +89,8 @@ def _values(column: str, own: dict[str, str], one: str) -> Callable[["re.Match[s
         negated = bool(re.search(r"\b(?:not|never|outside)\b", said))
         found = [own[value] for value in re.findall(rf"(?<!\w){one}(?!\w)", said)]
         joined = AND if negated else OR
-        return (
-            tuple(
-                Profile(column, value, negated=negated, joined=joined if place else AND)
-                for place, value in enumerate(found)
-            )
-            or None
-        )
+        each = (Profile(column, value, negated=negated, joined=joined if n else AND) for n, value in enumerate(found))
+        return tuple(each) or None
 
     return read
 

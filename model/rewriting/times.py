@@ -63,8 +63,10 @@ def patterns() -> tuple[tuple[str, Reader], ...]:
     """Patterns and what they mean, the most telling first."""
     return (
         (rf"(?:between|from) (?P<since>{_DATE}) (?:and|to|until|till) (?P<until>{_DATE})", _dated),
-        (rf"(?:since|after|from|starting) (?:the )?(?P<since>{_DATE})", _dated),
+        (rf"(?:since|after|from|starting|later than) (?:the )?(?P<since>{_DATE})", _dated),
         (rf"(?:before|until|till|by|up to) (?P<until>{_DATE})", _dated),
+        (rf"(?:not (?:longer|more) than|less than|within) (?P<n>{NUMBER}|an?) {_UNIT} ago", _span(PAST)),
+        (rf"in (?:less than|under|no more than) (?P<n>{NUMBER}|an?) {_UNIT}", _span(FUTURE)),
         (rf"(?:{_IN} )?(?:the )?(?P<n>{NUMBER}) {_UNIT} (?:ahead|to come|from now)", _span(FUTURE)),
         (rf"(?:{_IN} )?(?:the )?(?P<n>{NUMBER}) {_UNIT} (?:before|until) (?:today|now)", _span(PAST)),
         (rf"(?:{_IN} )?(?:the |these )?(?:last|past|previous) (?:(?P<n>{NUMBER}) )?{_UNIT}", _span(PAST)),
