@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from model.rewriting.document import AND, PAST, Amount, Comparison, Profile
 from model.rewriting.marks import Mark, Verb
@@ -19,6 +19,7 @@ class Draft:
 
     joint: str = AND
     is_first: bool = True
+    """Has nothing that happens been said yet?"""
     negations: int = 0
     verb: Verb | None = None
     tense: str = ""
@@ -132,6 +133,14 @@ class Draft:
         elif mark.value is True:
             self.unknown.append(mark.text)
         else:
+            self._profile(mark)
+
+    def _profile(self, mark: Mark) -> None:
+        """A negation with nothing else to negate is the profile's: "except women". Not (a or b) is not a and not b."""
+        if self.negations % 2 and not (self.verb or self.tense or self.idle or self.topic):
+            self.negations = 0
+            self.profiles.append(tuple(replace(p, negated=not p.negated, joined=AND) for p in mark.value))
+        else:
             self.profiles.append(mark.value)
 
     def _lovers(self, mark: Mark) -> None:
@@ -150,25 +159,16 @@ def read_drafts(marks: Sequence[Mark]) -> Iterator[Draft]:
     """The wishes between the joints; empty ones are left out, their joint kept."""
     draft = Draft()
     for mark in marks:
-        is_new = mark.kind == "joint" or (
-            mark.kind == "negation" and draft.objects and mark.text not in ("nothing", "none")
-        )
-        if not is_new:
+        turns = mark.kind == "negation" and draft.objects and mark.text not in ("nothing", "none")
+        if mark.kind != "joint" and not turns:
             draft.add(mark)
             continue
         joint, negates = mark.value if mark.kind == "joint" else (BUT, True)
-        if draft.is_empty:
-            joint = draft.joint if joint == COMMA else joint
-            negates = negates or bool(draft.negations)
-        else:
+        if not draft.is_empty:
             yield draft
-        empty = draft.is_empty
-        draft = Draft(
-            joint,
-            draft.is_first and empty,
-            int(negates),
-            people=draft.people and empty,
-            relative=draft.relative and empty,
-        )
+            draft = Draft(joint, draft.is_first and not draft.is_behaviour, int(negates))
+        else:
+            draft.joint = draft.joint if joint == COMMA else joint
+            draft.negations = max(draft.negations, int(negates))
     if not draft.is_empty:
         yield draft

@@ -101,23 +101,22 @@ def _settle_commas(drafts: Sequence[Draft]) -> None:
 
 
 def _profiles(drafts: Sequence[Draft]) -> list[Profile]:
-    """The profile conditions in order; a negation that negates nothing else negates them."""
+    """The profile conditions in order."""
     found: list[Profile] = []
-    before: Draft | None = None
-    for draft in drafts:
-        negates = draft.negations % 2 == 1 and not draft.is_behaviour
-        either = draft.joint == OR and before is not None and not before.is_behaviour and bool(before.profiles)
-        for place, group in enumerate(draft.profiles):
-            first = OR if either and place == 0 and found else AND
-            whole = [replace(p, joined=first if i == 0 else p.joined) for i, p in enumerate(group)]
-            found += [_negation_of(p) if negates else p for p in whole]
-        before = draft
+    for place, draft in enumerate(drafts):
+        after_profile = place > 0 and bool(drafts[place - 1].profiles) and not drafts[place - 1].is_behaviour
+        for profile in (p for group in draft.profiles for p in group):
+            either = after_profile and draft.joint == OR and profile is draft.profiles[0][0]
+            if found and (either or _excludes(found[-1], profile)):
+                profile = replace(profile, joined=OR)
+            found.append(profile)
     return found
 
 
-def _negation_of(profile: Profile) -> Profile:
-    """Not (a or b) is not a and not b."""
-    return replace(profile, negated=not profile.negated, joined=AND)
+def _excludes(one: Profile, other: Profile) -> bool:
+    """Can nobody be both? "Men and women" are men or women."""
+    wanted = not one.negated and not other.negated
+    return bool(wanted and one.value and other.value and one.column == other.column)
 
 
 def _wishes(drafts: Sequence[Draft]) -> list[Wish]:

@@ -62,7 +62,7 @@ VERB_NOUNS: Mapping[str, tuple[str, ...]] = {
 """A noun for an event: "no purchases", "more than 3 orders"."""
 
 FUTURE_WORDS = (
-    r"(?:(?:is|are|be) )?(?:going|about|likely|set|due|bound|expected|ready|planning|intending|looking) to",
+    r"(?:(?:is|are|be) )?(?:going|about|likely|set|due|bound|expected|ready|willing|planning|intending|looking) to",
     r"(?:plan|intend|want|mean|expect|aim|hope)s? to",
     r"will(?: be)?|shall|would|might|may|could|should",
 )
@@ -89,7 +89,8 @@ JOINTS: Mapping[str, tuple[str, bool]] = {
     r"but also|as well as|and also|and then|and|plus|&": ("and", False),
     r"or else|or": ("or", False),
     r"but|however|while|although|though|yet": ("but", False),
-    r"with the exception of|except(?: for)?|excluding|apart from|other than|rather than|without|minus": ("but", True),
+    r"(?:everyone|everybody|anyone|anybody|all) but|with the exception of|except(?: for)?": ("but", True),
+    r"excluding|apart from|other than|rather than|without|minus": ("but", True),
 }
 """What separates two wishes, and whether it negates the second."""
 PUNCTUATION: Mapping[str, tuple[str, bool]] = {
@@ -99,10 +100,13 @@ PUNCTUATION: Mapping[str, tuple[str, bool]] = {
 
 PEOPLE = (
     *"customers? clients? people persons? users? shoppers? consumers? buyers? members? accounts? visitors?".split(),
-    *"households? families family folks? everyone everybody anyone those individuals? subscribers? viewers?".split(),
+    *"households? families family folks? those individuals? subscribers? viewers?".split(),
     *"guests? cardholders? audience".split(),
     "card holders?",
     "account holders?",
+    "everyone(?! but)",
+    "everybody(?! but)",
+    "anyone(?! but)",
 )
 OPENING = (
     r"^(?:(?!\b(?:who|that|will)\b)[a-z ]){1,40}:|looking for(?= .*\b(?:who|that)\b)|(?:let us )?write to"
@@ -118,6 +122,7 @@ LOVERS = "fans? lovers? enthusiasts? owners? freaks? addicts?".split()
 
 FILLER = frozenset(
     (
+        "take takes taking has through "
         "a about again all already also am an another any anything are as at be been being by currently did do "
         "does even ever for from go going goods had has have having he her his in into is it item items its just "
         "kind made make makes making many money more most much my now of on once one only our out people place "

@@ -184,7 +184,8 @@ FURTHER = Phrasings(
     men=("men", "males", "male shoppers"),
     places=("from {}", "residing in {}", "whose home is {}", "in {}"),
     ages={
-        ">": ("older than {n}", "past the age of {n}", "of {n} years and older"),
+        ">": ("older than {n}", "past the age of {n}"),
+        ">=": ("of {n} years and older",),
         "<": ("younger than {n} years", "not yet {n} years old", "under {n}"),
         "between": ("from {n} to {m} years old", "aged {n}-{m}"),
     },

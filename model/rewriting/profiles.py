@@ -20,7 +20,7 @@ _DECADES = {
     for tens, name in enumerate("twenties thirties forties fifties sixties seventies eighties nineties".split(), 2)
 }
 _OLD = r"(?:years? old|years? of age|-?year-?olds?)"
-_NEXT = "who|that|in|from|and|or|but|with|without|except|whose|aged|living|based|resident|coming"
+_NEXT = "who|that|in|from|and|or|but|with|without|except|whose|aged|holding|having|living|based|resident|coming"
 _ENDS = rf"(?=$|[ ]?[,.;!?]|(?:'s|s)? (?:{_NEXT})\b|s\b)"
 """A bare number over which people are old is followed by one of these, never by a thing that is counted."""
 _PERSON = either([*PEOPLE, *(pattern for pattern, _ in GENDERS)])
