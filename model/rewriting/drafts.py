@@ -52,9 +52,12 @@ class Draft:
 
     @property
     def is_behaviour(self) -> bool:
-        """Does it say that something happens?"""
-        said = self.topic or self.verb or self.idle or self.has_details
-        return bool(said or (not self.profiles and (self.negations or self.tense)))
+        """Does it say that something happens, by itself or after a wish that does?"""
+        return bool(self.stands_alone or (not self.profiles and (self.negations or self.tense)))
+
+    @property
+    def stands_alone(self) -> bool:
+        return bool(self.topic or self.verb or self.idle or self.has_details)
 
     @property
     def is_empty(self) -> bool:
@@ -111,12 +114,21 @@ class Draft:
 
     def _people(self, mark: Mark) -> None:
         relative = mark.text in ("who", "whom")
+        told = self.people or self.profiles or not relative
+        if self.is_first and told and mark.text.endswith(("who", "that", "which")):
+            self._begin()
         if (self.verb or self.tense or self.objects or (self.topic and not self.is_first)) and not relative:
             self._words(mark)
         else:
             self._address(mark.text.split()[0] in _DETERMINERS)
         self.people = True
         self.relative = self.relative or mark.text.endswith(("who", "whom", "that", "which"))
+
+    def _begin(self) -> None:
+        """ "I am after people who": all before it is no wish, but one word alone describes the people."""
+        if self.verb or self.tense or len(self.words) > 1 or len(self.topic.split()) > 1:
+            self.words.clear()
+            self.verb, self.tense, self.objects = None, "", 0
 
     def _address(self, determined: bool) -> None:
         """Forgets what was said to come to the people; a word right before them describes them."""

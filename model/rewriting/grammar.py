@@ -124,7 +124,7 @@ def _wishes(drafts: Sequence[Draft]) -> list[Wish]:
     for draft in drafts:
         if wishes and _is_how_it_was_paid(draft, wishes[-1]):
             wishes[-1].draft.channels += draft.channels
-        else:
+        elif wishes or draft.stands_alone:
             wishes.append(_wish(draft, wishes[-1] if wishes else None))
     _share(wishes)
     return wishes

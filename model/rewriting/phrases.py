@@ -18,7 +18,7 @@ CONTRACTIONS: Mapping[str, str] = {
 
 PRESENT_VERBS: Mapping[str, tuple[str, ...]] = {
     "bills": ("buy", "purchase", "order", "shop", "pay", "spend", "book", "acquire", "part with"),
-    "searches": ("search", "look for", "look up", "query", "google", "type in"),
+    "searches": ("search", "look for", "look up", "query", "google", "type in", "try to find"),
     "visits": ("browse", "visit", "watch", "view", "read", "look at", "see"),
     "clicks": ("click", "tap", "press"),
     "": ("like", "love", "enjoy", "need", "want", "care about", "plan", "prepare", "consider", "use", "get"),
@@ -26,9 +26,20 @@ PRESENT_VERBS: Mapping[str, tuple[str, ...]] = {
 ALSO_NOUNS = frozenset("like love use plan watch view order book press tap shop".split())
 """Present verbs that are read as nouns where only a conjunction stands before them: "candles or love hearts"."""
 PAST_VERBS: Mapping[str, tuple[str, ...]] = {
-    "bills": ("bought", "picked up", "purchased", "ordered", "shopped", "paid", "spent", "booked", "acquired"),
+    "bills": (
+        "bought",
+        "picked up",
+        "purchased",
+        "ordered",
+        "shopped",
+        "paid",
+        "spent",
+        "booked",
+        "settled",
+        "acquired",
+    ),
     "searches": ("searched", "looked for", "looked up", "queried", "googled", "typed in"),
-    "visits": ("browsed", "visited", "watched", "viewed", "looked at", "saw", "seen"),
+    "visits": ("browsed", "visited", "watched", "viewed", "looked at", "saw", "came across", "seen"),
     "clicks": ("clicked", "tapped", "pressed"),
     "": ("liked", "loved", "enjoyed", "needed", "wanted", "planned", "prepared", "considered", "used"),
 }
@@ -63,7 +74,7 @@ VERB_NOUNS: Mapping[str, tuple[str, ...]] = {
 
 FUTURE_WORDS = (
     r"(?:(?:is|are|be) )?(?:going|about|likely|set|due|bound|expected|ready|willing|planning|intending|looking) to",
-    r"(?:plan|intend|want|mean|expect|aim|hope)s? to",
+    r"(?:plan|intend|want|mean|expect|aim|hope)s? to|(?:is|are) thinking (?:of|about)",
     r"will(?: be)?|shall|would|might|may|could|should",
 )
 NEGATIONS = (
@@ -85,11 +96,11 @@ IDLE = (
 """Doing nothing at all: the template's own sentence."""
 
 JOINTS: Mapping[str, tuple[str, bool]] = {
-    r"but not|and not": ("and", True),
-    r"but also|as well as|and also|and then|and|plus|&": ("and", False),
-    r"or else|or": ("or", False),
-    r"but|however|while|although|though|yet": ("but", False),
     r"(?:everyone|everybody|anyone|anybody|all) but|with the exception of|except(?: for)?": ("but", True),
+    r"but not|and not": ("and", True),
+    r"but also|as well as|and also|and then|and besides|and in addition|and|plus|&": ("and", False),
+    r"or else|or alternatively|or otherwise|or": ("or", False),
+    r"but on the other hand|but|however|while|although|though|yet": ("but", False),
     r"excluding|apart from|other than|rather than|without|minus": ("but", True),
 }
 """What separates two wishes, and whether it negates the second."""
@@ -122,6 +133,7 @@ LOVERS = "fans? lovers? enthusiasts? owners? freaks? addicts?".split()
 
 FILLER = frozenset(
     (
+        "else besides alternatively "
         "take takes taking has through "
         "a about again all already also am an another any anything are as at be been being by currently did do "
         "does even ever for from go going goods had has have having he her his in into is it item items its just "
@@ -160,7 +172,9 @@ COMPARED: Mapping[str, str] = {
     r"exactly|precisely|just": "=",
 }
 COMPARED_AFTER: Mapping[str, str] = {
-    r"or more|or above|or over|or older|and above|and over|and older|and more|plus|\+": ">=",
+    r"and then some": ">",
+    r"or more|or above|or over|or older|and above|and over|and older|and more": ">=",
+    r"plus|at least|at the least|at minimum|\+": ">=",
     r"or less|or fewer|or under|or below|or younger|and under|and below|and younger": "<=",
 }
 

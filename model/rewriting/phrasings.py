@@ -243,7 +243,7 @@ FURTHER = Phrasings(
     contrast=("but", "however they", "and"),
 )
 
-UNSEEN = Phrasings(
+MORE = Phrasings(
     openings=(
         "{people} who",
         "I am after {people} who",
@@ -310,5 +310,77 @@ UNSEEN = Phrasings(
     contrast=("but", "and", "but on the other hand"),
 )
 
-WRITTEN_WITH = (PLAIN, VARIED, FURTHER)
+UNSEEN = Phrasings(
+    openings=(
+        "{people} who",
+        "{people} that",
+        "I would like to talk to {people} who",
+        "Which of our {people}",
+        "Prepare a campaign for {people} who",
+        "Find all {people} who",
+    ),
+    people=("customers", "people", "users", "buyers", "patrons", "account owners"),
+    women=("women", "ladies"),
+    men=("men", "guys"),
+    places=("from {}", "living in {}", "whose city is {}", "near {}"),
+    ages={
+        ">": ("over {n}", "aged over {n}", "of more than {n} years"),
+        "<": ("younger than {n}", "who are under {n}"),
+        "between": ("aged {n} to {m}", "between {n} and {m}"),
+    },
+    categories=("with {column} {value}", "on {column} {value}"),
+    verbs={
+        ("bills", "will"): (
+            "will buy {}",
+            "are going to buy {}",
+            "are likely to spend money on {}",
+            "will shop for {}",
+        ),
+        ("bills", "will not"): ("will not buy {}", "are no longer going to buy {}", "refuse to buy {}"),
+        ("bills", "did"): ("bought {}", "have bought {}", "did buy {}", "took home {}"),
+        ("bills", "did not"): ("did not buy {}", "have not ordered {}", "bought no {}"),
+        ("searches", "will"): ("will search for {}", "are going to hunt for {}", "will google {}"),
+        ("searches", "will not"): ("will not search for {}", "are not going to google {}"),
+        ("searches", "did"): ("searched for {}", "have been looking for {}", "asked about {}"),
+        ("searches", "did not"): ("never looked for {}", "have not been searching for {}"),
+        ("visits", "will"): ("will visit {}", "will be looking at {}", "are going to check out {}"),
+        ("visits", "will not"): ("will not visit {}", "are not going to view {}"),
+        ("visits", "did"): ("visited {}", "have looked at {}", "read about {}"),
+        ("visits", "did not"): ("did not visit {}", "never viewed {}"),
+        ("clicks", "will"): ("will click on {}", "are about to click on {}"),
+        ("clicks", "will not"): ("will not click on {}", "will stop clicking on {}"),
+        ("clicks", "did"): ("clicked on {}", "have tapped {}", "clicked their way to {}"),
+        ("clicks", "did not"): ("never clicked on {}", "have not pressed {}"),
+        ("", "will"): ("are interested in {}", "need {}", "have a weakness for {}", "enjoy {}"),
+        ("", "will not"): ("are not interested in {}", "do not enjoy {}", "can live without {}"),
+    },
+    spending={
+        "will": ("will spend {amount} on {}", "will invest {amount} in {}"),
+        "will not": ("will not spend {amount} on {}", "are unwilling to pay {amount} for {}"),
+        "did": ("spent {amount} on {}", "have paid {amount} for {}"),
+        "did not": ("did not spend {amount} on {}", "have not laid out {amount} for {}"),
+    },
+    something=("something", "anything", "whatever"),
+    not_anything=("anything", "anything more", "the least thing"),
+    channels=("by {}", "via {}", "by means of {}"),
+    last=("in the last {n} {unit}", "over the past {n} {unit}", "in the {n} {unit} just gone"),
+    coming=("in the next {n} {unit}", "within {n} {unit}", "some time in the next {n} {unit}"),
+    since=("since {}", "as of {}", "from {} on"),
+    counts={
+        ">": ("more than {n} times", "well over {n} times"),
+        ">=": ("at least {n} times", "{n} or more times", "{n} times if not more"),
+        "<": ("fewer than {n} times", "less than {n} times"),
+        "=": ("exactly {n} times", "{n} times sharp"),
+    },
+    amounts={
+        ">": ("more than {n} {currency}", "over {n} {currency}", "well over {currency} {n}"),
+        ">=": ("at least {n} {currency}", "{n} {currency} or more"),
+        "<": ("less than {n} {currency}", "under {n} {currency}"),
+    },
+    both=("and", "and moreover"),
+    either=("or", "or instead"),
+    contrast=("but", "and", "even though they"),
+)
+
+WRITTEN_WITH = (PLAIN, VARIED, FURTHER, MORE)
 HELD_OUT = (UNSEEN,)

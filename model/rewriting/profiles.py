@@ -31,6 +31,7 @@ def plain_rules(words: LakeWords) -> Iterator[Rule]:
     age = next((c for c in words.numbers if c in AGE_COLUMNS), "")
     kind = "profile" if age else "unknown"
     yield kind, rf"(?P<low>)(?P<pre>{BEFORE}|past) the age of (?P<n>{NUMBER})(?P<post>)", _number(age)
+    yield kind, rf"between the ages of (?P<low>{NUMBER}) and (?P<high>{NUMBER})", _number(age)
     group = r"aged|ages|(?:in the )?age (?:group|range|bracket)|age"
     yield kind, rf"(?:{group}) (?:is |of )?{quantity()}(?: {_OLD})?", _number(age)
     yield kind, rf"(?:have|has) (?P<not>not )?(?:yet |already )?turned (?P<n>{NUMBER})", _turned(age)
@@ -68,7 +69,7 @@ def _category_rules(column: str, values: Sequence[str]) -> Iterator[Rule]:
     several = rf"{one}(?:(?:,| or| and|, or) (?:in |from )?{one})*"
     if column in PLACE_COLUMNS:
         home = r"(?:live|lives|living|based|located|residing|resident|come|comes|coming|are)"
-        place = rf"(?:(?:not |never )?{home}? ?(?:in|from)|whose home is|(?:from )?outside(?: of)?)"
+        place = rf"(?:(?:not |never )?{home}? ?(?:in|from)|residents? of|whose home is|(?:from )?outside(?: of)?)"
         yield "profile", rf"{place} (?:the )?{several}(?! \d)", read
     yield "profile", rf"{_of(column)}(?: is|:| =)? (?:not )?{several}", read
     yield "profile", rf"(?:(?:in|of|with) (?:the |an? )?)?{several} {_words(column)}", read

@@ -17,7 +17,7 @@ _MONTH = either(MONTHS)
 _YEAR = r"(?:19|20|21)\d\d"
 _DATE = rf"(?:{_YEAR}-\d\d-\d\d|(?:\d{{1,2}} )?{_MONTH} {_YEAR}|{_YEAR}(?!-)\b)"
 _NAMED = rf"(?P<name>{either(SEASONS)}|{_MONTH})(?: (?P<year>{_YEAR}))?\b(?:'s)?"
-_IN = r"(?:in|within|during|over|for|throughout|inside)"
+_IN = r"(?:in|within|during|over|for|throughout|inside|in the course of)"
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,10 @@ def patterns() -> tuple[tuple[str, Reader], ...]:
     """Patterns and what they mean, the most telling first."""
     return (
         (rf"(?:between|from) (?P<since>{_DATE}) (?:and|to|until|till) (?P<until>{_DATE})", _dated),
-        (rf"(?:since|after|from|starting|later than) (?:the )?(?P<since>{_DATE})", _dated),
+        (rf"(?:since|after|from|starting|later than) (?:the )?(?P<since>{_DATE})(?: onwards?| on)?", _dated),
         (rf"(?:before|until|till|by|up to) (?P<until>{_DATE})", _dated),
         (rf"(?:not (?:longer|more) than|less than|within) (?P<n>{NUMBER}|an?) {_UNIT} ago", _span(PAST)),
+        (rf"before (?P<n>{NUMBER}|an?) {_UNIT} (?:have|has) passed", _span(FUTURE)),
         (rf"in (?:less than|under|no more than) (?P<n>{NUMBER}|an?) {_UNIT}", _span(FUTURE)),
         (rf"(?:{_IN} )?(?:the )?(?P<n>{NUMBER}) {_UNIT} (?:ahead|to come|from now)", _span(FUTURE)),
         (rf"(?:{_IN} )?(?:the )?(?P<n>{NUMBER}) {_UNIT} (?:before|until) (?:today|now)", _span(PAST)),
