@@ -117,7 +117,8 @@ class Draft:
         told = self.people or self.profiles or not relative
         if self.is_first and told and mark.text.endswith(("who", "that", "which")):
             self._begin()
-        if (self.verb or self.tense or self.objects or (self.topic and not self.is_first)) and not relative:
+        within = self.verb or self.tense or self.objects or (self.topic and not self.is_first)
+        if within and not relative and not self.idle:
             self._words(mark)
         else:
             self._address(mark.text.split()[0] in _DETERMINERS)

@@ -55,7 +55,7 @@ class Scanner:
 
     def __init__(self, words: LakeWords, day: date) -> None:
         self.words, self.day = words, day
-        self.rules = [(kind, re.compile(rf"(?<![\w/])(?:{p})(?![\w/])"), read) for kind, p, read in self._rules()]
+        self.rules = [(kind, re.compile(rf"(?<![\w/-])(?:{p})(?![\w/-])"), read) for kind, p, read in self._rules()]
         self.rules += [("joint", re.compile(p), _always(v)) for p, v in phrases.PUNCTUATION.items()]
 
     def marks(self, text: str) -> list[Mark]:
@@ -124,7 +124,7 @@ class Scanner:
 
 def _count_rules() -> Iterator[Rule]:
     often = r"(?:times|occasions)"
-    for pattern in (quantity(after=f" {often}"), rf"{quantity()} {often}"):
+    for pattern in (quantity(after=f" {often}", after_low=""), rf"{quantity()} {often}"):
         yield "count", pattern, lambda match: (comparison(match), "")
     once = either(phrases.TIMES)
     yield "count", rf"(?:(?P<pre>{BEFORE}) )?(?P<n>{once})(?: (?P<post>{AFTER}))?", _times

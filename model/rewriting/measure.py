@@ -18,10 +18,12 @@ from model.rewriting.synthesis import Example, examples
 
 @dataclass(frozen=True)
 class Score:
-    """Shares of the demands: all conditions right, all right but for topics; and the share of the texts found."""
+    """Shares of the demands with all conditions right, and all right but for topics; of the single conditions that were
+    found; of the texts behind the topics that are among the sentences."""
 
     conditions: float
     conditions_but_topics: float
+    single_conditions: float
     sentences: float
 
 
@@ -32,7 +34,13 @@ def score(rewrite: Callable[[str], Rewritten], asked: Sequence[Example]) -> Scor
     exact = sum(is_right(a.conditions, e.rewritten.conditions) for a, e in pairs)
     but_topics = sum(is_right(_bare(a.conditions), _bare(e.rewritten.conditions)) for a, e in pairs)
     found = sum(text in {s.text for s in a.sentences} for a, e in pairs for text in e.texts)
-    return Score(exact / len(pairs), but_topics / len(pairs), found / max(1, sum(len(e.texts) for e in asked)))
+    single = sum(_plainly(c) in set(map(_plainly, a.conditions)) for a, e in pairs for c in e.rewritten.conditions)
+    return Score(
+        conditions=exact / len(pairs),
+        conditions_but_topics=but_topics / len(pairs),
+        single_conditions=single / sum(len(e.rewritten.conditions) for e in asked),
+        sentences=found / max(1, sum(len(e.texts) for e in asked)),
+    )
 
 
 def is_right(found: Sequence[Condition], known: Sequence[Condition]) -> bool:
@@ -54,11 +62,12 @@ def report(workdir: str, *, count: int, seed: int) -> str:
     """Both lists of phrasings, a row each."""
     settings = read_settings(os.environ, Path.cwd()).with_arguments({"workdir": workdir or None})
     rewriter = open_rewriter(settings, day=None)
-    rows = [f"{'phrasings':12}  conditions  but topics  sentences found"]
+    rows = [f"{'phrasings':12}  all conditions  all but topics  single conditions  sentences found"]
     for name, phrasings in (("written with", WRITTEN_WITH), ("held out", HELD_OUT)):
         asked = examples(rewriter.lake, phrasings, count=count, seed=seed, day=rewriter.day)
         found = score(rewriter.rewrite, asked)
-        shares = f"{found.conditions:10.1%}  {found.conditions_but_topics:10.1%}  {found.sentences:15.1%}"
+        shares = f"{found.conditions:14.1%}  {found.conditions_but_topics:14.1%}  {found.single_conditions:17.1%}"
+        shares += f"  {found.sentences:15.1%}"
         rows.append(f"{name:12}  {shares}")
     return "\n".join(rows)
 

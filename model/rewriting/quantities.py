@@ -16,12 +16,13 @@ NUMBER = rf"(?:\d{{1,3}}(?:,\d{{3}}){{1,3}}\b|\d{{1,9}}(?:\.\d{{1,4}})?k?(?![\d.
 BEFORE, AFTER = either(COMPARED), either(COMPARED_AFTER)
 
 
-def quantity(before: str = "", after: str = "") -> str:
-    """A pattern with the groups low and high, or pre, n and post; `before` and `after` surround each number."""
-    one = "{before}(?P<{name}>{number}){after}"
-    low, high, n = (one.format(before=before, after=after, number=NUMBER, name=name) for name in ("low", "high", "n"))
+def quantity(before: str = "", after: str = "", *, after_low: str | None = None) -> str:
+    """A pattern with the groups low and high, or pre, n and post; `before` and `after` surround each number, unless
+    `after_low` follows the lower of two."""
+    low = rf"{before}(?P<low>{NUMBER}){after if after_low is None else after_low}"
+    high = rf"{before}(?P<high>{NUMBER}){after}"
     spread = rf"(?P<between>between )?{low} ?(?(between)(?:and|to)|(?:to|-)) ?{high}"
-    return rf"(?:{spread}|(?:(?P<pre>{BEFORE}) )?{n}(?: ?(?P<post>{AFTER})(?!\w))?)"
+    return rf"(?:{spread}|(?:(?P<pre>{BEFORE}) )?{before}(?P<n>{NUMBER}){after}(?: ?(?P<post>{AFTER})(?!\w))?)"
 
 
 def number(text: str) -> float:
@@ -32,12 +33,12 @@ def number(text: str) -> float:
     return int(value) if value.is_integer() else value
 
 
-def comparison(match: "re.Match[str]", *, otherwise: str = "=") -> Comparison:
-    """What a pattern of `quantity` matched; a bare number is compared by `otherwise`."""
+def comparison(match: "re.Match[str]") -> Comparison:
+    """What a pattern of `quantity` matched; a bare number is meant exactly."""
     if match["low"]:
         low, high = sorted((number(match["low"]), number(match["high"])))
         return Comparison(BETWEEN, low, high)
-    said = _meaning(COMPARED, match["pre"]) or _meaning(COMPARED_AFTER, match["post"]) or otherwise
+    said = _meaning(COMPARED, match["pre"]) or _meaning(COMPARED_AFTER, match["post"]) or "="
     return Comparison(said, number(match["n"]))
 
 
