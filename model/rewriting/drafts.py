@@ -35,6 +35,7 @@ class Draft:
     unknown: list[str] = field(default_factory=list)
     objects: int = 0
     leads: set[str] = field(default_factory=set)
+    """The kinds of details that stand before the first object: those of all objects."""
 
     @property
     def topic(self) -> str:
@@ -66,11 +67,13 @@ class Draft:
     def add(self, mark: Mark) -> None:
         """Takes over what a mark says; what stands where it cannot mean this is a word like any other."""
         read = getattr(self, f"_{mark.kind}", None)
-        if read is None:
-            getattr(self, f"{mark.kind}s").append(mark.value)
-            self.leads |= {mark.kind} if not self.objects else set()
-        else:
+        if read is not None:
             read(mark)
+        elif held := getattr(self, f"{mark.kind}s"):
+            self.unknown.append(mark.text)
+        else:
+            held.append(mark.value)
+            self.leads |= {mark.kind} if not self.objects else set()
 
     def _words(self, mark: Mark) -> None:
         self.words.append(mark.text)
@@ -105,7 +108,11 @@ class Draft:
 
     def _count(self, mark: Mark) -> None:
         found, source = mark.value
+        if self.counts:
+            self.unknown.append(mark.text)
+            return
         self.counts.append(found)
+        self.leads |= {mark.kind} if not self.objects else set()
         if source and (self.verb is None or not self.verb.source):
             self.verb = Verb(source, "noun")
 

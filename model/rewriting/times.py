@@ -62,7 +62,7 @@ Reader = Callable[["re.Match[str]", date], Found]
 def patterns() -> tuple[tuple[str, Reader], ...]:
     """Patterns and what they mean, the most telling first."""
     return (
-        (rf"(?:between|from) (?P<since>{_DATE}) (?:and|to|until|till) (?P<until>{_DATE})", _dated),
+        (rf"(?:between|from|since) (?P<since>{_DATE}) (?:and|to|until|till) (?P<until>{_DATE})", _dated),
         (rf"(?:since|after|from|starting|later than) (?:the )?(?P<since>{_DATE})(?: onwards?| on)?", _dated),
         (rf"(?:before|until|till|by|up to) (?P<until>{_DATE})", _dated),
         (rf"(?:not (?:longer|more) than|less than|within) (?P<n>{NUMBER}|an?) {_UNIT} ago", _span(PAST)),
