@@ -80,6 +80,7 @@ def above(value: float) -> Comparison:
         ("Customers who will order again", [buys("")]),
         ("People who are going to buy things for the garden", [buys("garden")]),
         ("buy a watch", [buys("watch")]),
+        ("Families choosing a film to watch with children", [Behaviour("", "choosing a film to watch with children")]),
     ],
 )
 def test_the_marketers_phrasing_is_taken_off_a_topic_and_the_verb_names_the_source(demand, expected):

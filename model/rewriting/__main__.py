@@ -7,6 +7,8 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from transformers.utils.logging import disable_progress_bar
+
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import read_settings
 from model.rewriting.document import Rewritten
@@ -25,6 +27,7 @@ def main() -> None:
 
 
 def _rewrite(given: argparse.Namespace) -> Rewritten:
+    disable_progress_bar()
     settings = read_settings(os.environ, Path.cwd()).with_arguments(vars(given))
     offline = open_rewriter(settings, day=_date(given.day))
     if not given.language_model:

@@ -83,8 +83,8 @@ class Draft:
     def _verb(self, mark: Mark) -> None:
         verb: Verb = mark.value
         leads = self.verb is None or (not self.verb.source and bool(verb.source))
-        led = self.people or self.tense or self.negations
-        noun = not self.is_first and mark.text.rstrip("s") in ALSO_NOUNS
+        led = self.relative or self.tense or self.negations
+        noun = not self.is_first and not self.people and mark.text.rstrip("s") in ALSO_NOUNS
         bare = verb.form == "base" and not led and (self.topic or noun)
         if leads and not self.objects and not bare and not self.idle:
             self.verb = mark.value

@@ -55,13 +55,15 @@ class Grammar:
         _settle_commas(drafts)
         profiles = _profiles(drafts)
         wishes = _wishes([draft for draft in drafts if draft.is_behaviour])
-        behaviours, late, notes = [], [], []
+        behaviours: list[Behaviour] = []
+        late: list[str] = []
+        notes: list[str] = []
         for wish in wishes:
             behaviours.append(self._behaviour(wish, first=not behaviours))
             late += [text for _, text in wish.times[1:]]
             if wish.verb and wish.verb.source and not behaviours[-1].source:
                 notes.append(f"this lake has no {wish.verb.source}, so events of any source are meant")
-        conditions = (*profiles, *behaviours)
+        conditions: tuple[Condition, ...] = (*profiles, *behaviours)
         unread = [" ".join(filter(None, (c.joined, getattr(c, "topic", "")))) for c in conditions[MOST_CONDITIONS:]]
         unknown = [text for draft in drafts for text in draft.unknown]
         rest = (*unknown, *late, *unread, demand[MOST_CHARACTERS:].strip())

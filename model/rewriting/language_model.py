@@ -4,12 +4,14 @@ What does not hold is not repaired: the offline rewriter answers instead, and sa
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, StoppingCriteriaList
 
 from feature_repo.contracts.errors import FoundError
 from model.rewriting.chat import prompt_tokens, without_special_tokens
@@ -48,21 +50,20 @@ class LanguageModel:
             given,
             attention_mask=torch.ones_like(given),
             generation_config=settings,
-            stopping_criteria=StoppingCriteriaList([_ObjectEnds(self.tokenizer, len(ids))]),
+            stopping_criteria=StoppingCriteriaList([_object_ends(self.tokenizer, len(ids))]),
         )
         return str(self.tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True))
 
 
-class _ObjectEnds(StoppingCriteria):
-    """Is the first JSON object complete?"""
+def _object_ends(tokenizer: Any, start: int) -> Callable[..., Tensor]:
+    """Is the first JSON object after `start` tokens complete?"""
 
-    def __init__(self, tokenizer: Any, start: int) -> None:
-        self.tokenizer, self.start = tokenizer, start
-
-    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-        text = self.tokenizer.decode(input_ids[0, self.start :], skip_special_tokens=True)
+    def ends(input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        text = tokenizer.decode(input_ids[0, start:], skip_special_tokens=True)
         ended = "}" in text[-8:] and first_object(text) is not None
         return torch.full((len(input_ids),), ended, device=input_ids.device)
+
+    return ends
 
 
 def open_language_model(name: str, *, adapter: str = "") -> LanguageModel:

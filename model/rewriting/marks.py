@@ -10,9 +10,11 @@ from model.rewriting import phrases
 from model.rewriting.document import ANY, FUTURE, PAST, Amount, Comparison
 from model.rewriting.profiles import Rule, bare_rules, plain_rules
 from model.rewriting.quantities import AFTER, BEFORE, comparison, either, quantity
+from model.rewriting.times import Reader
 from model.rewriting.times import patterns as time_patterns
 from model.rewriting.words import LakeWords
 
+Read = Callable[["re.Match[str]"], Any]
 _ALREADY = r"(?:(?:not|never|already|yet|ever|just|recently|also|only|no longer) )*"
 _SPENT = re.compile(r"(?:spen[dt]|spends|spending|pay|paid|pays|paying|worth)(?: a total of)?(?: for)? ?$")
 _TAKEN = "\0"
@@ -75,7 +77,7 @@ class Scanner:
 
     def _rules(self) -> Iterator[Rule]:
         for pattern, read in time_patterns():
-            yield "time", pattern, lambda match, read=read: read(match, self.day)
+            yield "time", pattern, self._timed(read)
         yield from plain_rules(self.words)
         yield from _count_rules()
         yield from self._amount_rules()
@@ -83,7 +85,13 @@ class Scanner:
         yield from self._channel_rules()
         yield from _language_rules()
         for joint, meaning in phrases.JOINTS.items():
-            yield "joint", joint, lambda match, meaning=meaning: None if self._holds(match) else meaning
+            yield "joint", joint, self._joint(meaning)
+
+    def _timed(self, read: Reader) -> Read:
+        return lambda match: read(match, self.day)
+
+    def _joint(self, meaning: tuple[str, bool]) -> Read:
+        return lambda match: None if self._holds(match) else meaning
 
     def _amount_rules(self) -> Iterator[Rule]:
         own = {re.escape(self.words.currency.lower()): self.words.currency} if self.words.currency else {}
@@ -125,12 +133,16 @@ class Scanner:
 def _count_rules() -> Iterator[Rule]:
     often = r"(?:times|occasions)"
     for pattern in (quantity(after=f" {often}", after_low=""), rf"{quantity()} {often}"):
-        yield "count", pattern, lambda match: (comparison(match), "")
+        yield "count", pattern, _counted(ANY)
     once = either(phrases.TIMES)
     yield "count", rf"(?:(?P<pre>{BEFORE}) )?(?P<n>{once})(?: (?P<post>{AFTER}))?", _times
     for source, nouns in phrases.VERB_NOUNS.items():
         named = rf"{quantity()} (?:different |separate )?{either(nouns)}"
-        yield "count", named, lambda match, source=source: (comparison(match), source)
+        yield "count", named, _counted(source)
+
+
+def _counted(source: str) -> Read:
+    return lambda match: (comparison(match), source)
 
 
 def _times(match: "re.Match[str]") -> tuple[Comparison, str]:
@@ -171,7 +183,7 @@ def _language_rules() -> Iterator[Rule]:
     yield "lovers", either(phrases.LOVERS), _always(True)
 
 
-def _always(value: Any) -> Callable[["re.Match[str]"], Any]:
+def _always(value: Any) -> Read:
     return lambda match: value
 
 

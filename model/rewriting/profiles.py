@@ -58,8 +58,7 @@ def bare_rules(words: LakeWords) -> Iterator[Rule]:
     values = {value.lower(): value for value in words.categories.get(column, ())}
     for pattern, names in GENDERS:
         value = next((values[name] for name in names if name in values), "")
-        said = (Profile(column, value),) if value else True
-        yield "person", rf"(?:{pattern})(?!')", lambda match, said=said: said
+        yield "person", rf"(?:{pattern})(?!')", _said((Profile(column, value),) if value else True)
 
 
 def _category_rules(column: str, values: Sequence[str]) -> Iterator[Rule]:
@@ -74,6 +73,10 @@ def _category_rules(column: str, values: Sequence[str]) -> Iterator[Rule]:
     yield "profile", rf"{_of(column)}(?: is|:| =)? (?:not )?{several}", read
     yield "profile", rf"(?:(?:in|of|with) (?:the |an? )?)?{several} {_words(column)}", read
     yield "profile", rf"{one}(?= {_PERSON}(?!\w|'))", read
+
+
+def _said(value: Any) -> Callable[["re.Match[str]"], Any]:
+    return lambda match: value
 
 
 def _of(column: str) -> str:

@@ -67,6 +67,6 @@ def compared(comparison: Comparison) -> str:
 def _window(window: Window, *, past: bool) -> str:
     if window.within_days:
         return f"in the {'last' if past else 'next'} {window.within_days} days"
-    since = f"from {window.since}" if window.since else ""
+    since = f"from {window.since} on" if window.since else ""
     until = f"before {window.until}" if window.until else ""
-    return " and ".join(filter(None, (since, until)))
+    return ", ".join(filter(None, (since, until)))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import TypeVar
 
 from model.rewriting.document import (
     AND,
@@ -32,6 +33,7 @@ from model.rewriting.phrasings import Phrasings
 
 SHARE_WITH_PROFILE, SHARE_OF_TWO, SHARE_NEGATED, SHARE_PAST, SHARE_ANYTHING = 0.4, 0.4, 0.25, 0.45, 0.1
 SHARE_WITH_TIME, SHARE_WITH_COUNT, SHARE_WITH_AMOUNT, SHARE_WITH_CHANNEL = 0.45, 0.2, 0.2, 0.15
+T = TypeVar("T")
 _HEAD_ENDS = re.compile(r", | at | in ")
 
 
@@ -133,8 +135,8 @@ class _Draw:
             phrase = self._pick(self.say.spending[form]).replace("{amount}", amount)
             return _Wish(replace(behaviour, amount=Amount(op, n, currency=currency)), text, phrase)
         if source and self._chance(SHARE_WITH_COUNT):
-            op, n = self._pick(tuple(self.say.counts)), self.rng.randint(2, 9)
-            behaviour = replace(behaviour, count=Comparison(op, n))
+            compared = Comparison(self._pick(tuple(self.say.counts)), self.rng.randint(2, 9))
+            behaviour = replace(behaviour, count=compared)
         elif source == "bills" and self.lake.words.channels and self._chance(SHARE_WITH_CHANNEL):
             behaviour = replace(behaviour, channel=self._pick(self.lake.words.channels))
         return _Wish(behaviour, text, self._pick(self.say.verbs[source, form]))
@@ -180,7 +182,9 @@ class _Draw:
 
     def _people(self) -> tuple[list[Condition], str]:
         """Profile conditions in the order in which they are said, and who is meant."""
-        words, found, before, after = self.lake.words, [], self._pick(self.say.people), []
+        words, before = self.lake.words, self._pick(self.say.people)
+        found: list[Condition] = []
+        after: list[str] = []
         for column in (c for c in words.categories if c in GENDER_COLUMNS and self._chance(0.5)):
             value = self._pick(words.categories[column])
             women = value.lower() in GENDERS[0][1]
@@ -209,7 +213,7 @@ class _Draw:
     def _chance(self, share: float) -> bool:
         return self.rng.random() < share
 
-    def _pick(self, options: Sequence[str]) -> str:
+    def _pick(self, options: Sequence[T]) -> T:
         return self.rng.choice(options)
 
 
