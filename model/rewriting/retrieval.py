@@ -13,7 +13,7 @@ from model.rewriting.document import ANY
 from model.rewriting.lake import KnownLake
 
 MOST_SENTENCES = 8
-NEAR = 0.45
+NEAR = 0.4
 """The least cosine to the topic."""
 NEAR_BEST = 0.75
 """And the least share of the best text's cosine."""
