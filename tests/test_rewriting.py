@@ -448,6 +448,7 @@ def nearest_by_the_book(vectors, allowed, query):
 def some_lake(count: int, *, seed: int, width: int = 16) -> tuple[KnownLake, np.ndarray]:
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(count, width)) + rng.normal(size=(7, width))[rng.integers(0, 7, count)] * 2
+    vectors[1::3] = vectors[:-1:3][: len(vectors[1::3])] + 0.05 * rng.normal(size=vectors[1::3].shape)
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     sources = rng.random((count, 4)) < 0.4
     is_event = rng.random(count) < 0.9
