@@ -152,7 +152,7 @@ def test_a_user_without_history_is_scored_not_dropped(tmp_path, runs):
     folder = write_scenarios(tmp_path / "scenarios", [scenario(1)])
     labels = read_labels(folder / "labels.parquet", "eval")
 
-    scores = zero_shot._scores(read_scenarios(folder / "scenarios.yaml"), labels, runs / f"{LATER}_{HORIZON}d")
+    scores = zero_shot._scores(read_scenarios(folder / "scenarios.yaml"), labels, Workdir(runs / f"{LATER}_{HORIZON}d"))
 
     assert list(scores[0]) == list(labels["s1"]) and math.isfinite(scores[0][GHOST])
 
