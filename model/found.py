@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,29 +27,13 @@ from model.text_encoder import TextEncoder
 from model.text_space import TextSpace
 from model.text_tower import text_tower
 from model.user_tower import user_tower
+from model.vectors import Demand, Users
 from model.vocabulary import Vocabulary
 from model.words import led
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 EPOCH = date(1970, 1, 1)
 BASE = "text.adapted.base_model.model."
-
-
-@dataclass(frozen=True)
-class Users:
-    """What is kept of B users: their vectors [B, width], for an index, and their texts, for late interaction."""
-
-    vectors: "np.ndarray"
-    texts: list[WeightedTexts]
-
-
-@dataclass(frozen=True)
-class Demand:
-    """A sentence as of a day: its vector [width], and what late interaction asks with: a unit vector [E], a bias."""
-
-    vector: "np.ndarray"
-    late: "np.ndarray"
-    late_bias: float
 
 
 class FoundModel(nn.Module):
@@ -131,11 +114,20 @@ class FoundModel(nn.Module):
     @torch.no_grad()
     def read_demands(self, demands: Sequence[str], day: date) -> list[Demand]:
         """The sentences for the cut-off at 00:00 UTC of `day`."""
-        encoded_NE, number = self.text.live([self.read(demand) for demand in demands]), (day - EPOCH).days
+        return self.demands(self.text.live([self.read(demand) for demand in demands]), day)
+
+    def demands(self, encoded_NE: Tensor, day: date) -> list[Demand]:
+        """What these encodings ask, as of a day."""
+        number = (day - EPOCH).days
         vector_NM = self.text(encoded_NE, number).float().cpu().numpy()
         late_NE = self.text.late_query(encoded_NE).float().cpu().numpy()
         bias_N = self.text.biases(encoded_NE, number)[:, 1].tolist()
         return [Demand(*parts) for parts in zip(vector_NM, late_NE, bias_N, strict=True)]
+
+    def score(self, users: Users, demand: Demand, vectors: TextTable) -> "np.ndarray":
+        """float64 [B]: the log odds of these users; `vectors` must hold every one of their texts."""
+        products = users.vectors.astype(np.float64) @ demand.vector.astype(np.float64)
+        return self.rescore(products, users.texts, vectors, demand)
 
     def text_vectors(self, cache: Path) -> TextTable:
         """The vectors of this model's encoder in a work directory's text cache."""
@@ -164,7 +156,7 @@ class FoundModel(nn.Module):
         near_V = self.late.nearness(self.text.space.centred(encoded_VE) @ late_E)
         sum_B = np.bincount(user_N, weights=weight_N * near_V.cpu().numpy()[place_N], minlength=len(texts))
         late_B = self.late.of_sums(torch.as_tensor(sum_B, dtype=torch.float64, device=self.device)[:, None])[:, 0]
-        return scores + late_B.cpu().numpy() + demand.late_bias
+        return scores + demand.late_weight * late_B.cpu().numpy() + demand.late_bias
 
     def encode_texts(self, texts: Sequence[str]) -> "np.ndarray":
         """float32 [N, E]: unit vectors in the encoder's own space, for comparing a sentence with a history."""

@@ -109,9 +109,9 @@ def _named(run: SubRun, sub: Settings) -> Iterator[Step]:
 
 def _scoring(settings: Settings, root: Path, seeds: int) -> Step:
     scenarios = Path(settings.lake) / "scenarios"
-    command = ("python", "-m", "model.evaluation.zero_shot", "--scenarios", str(scenarios), "--seeds", str(seeds))
+    command = ("python", "-m", "model.evaluation", "--scenarios", str(scenarios), "--seeds", str(seeds))
     return Step(
-        "zero_shot",
+        "scores",
         (*command, "--runs", str(root), "--out", str(settings.work.evaluation)),
         heading="score every scenario against what happened",
     )

@@ -22,10 +22,11 @@ from feature_repo.contracts.templates import EVENT_TEMPLATES, NOTHING, TEMPLATE_
 
 if TYPE_CHECKING:
     from model.config import Recipe
-    from model.found import FoundModel, Users
+    from model.found import FoundModel
     from model.text_cache import TextTable
     from model.text_encoder import TextEncoder
     from model.train import Job
+    from model.vectors import Users
 
 Columns = dict[str, np.ndarray]
 

@@ -260,7 +260,7 @@ def test_a_day_after_the_lakes_end_is_refused():
 def test_an_evaluation_trains_once_per_cut_off_and_horizon_and_keeps_what_is_done(
     trivial_steps, settings, monkeypatch, capsys
 ):
-    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("zero_shot", "print('the table')"))
+    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "print('the table')"))
 
     progress = evaluate_lake(settings, ranks=1, fresh=False)
 
@@ -273,13 +273,13 @@ def test_an_evaluation_trains_once_per_cut_off_and_horizon_and_keeps_what_is_don
     assert progress.last_output() == "the table"
     assert len(progress.finished) == 11
 
-    assert [f.name for f in evaluate_lake(settings, ranks=1, fresh=False).finished] == ["zero_shot"]
+    assert [f.name for f in evaluate_lake(settings, ranks=1, fresh=False).finished] == ["scores"]
     assert len(evaluate_lake(settings, ranks=1, fresh=True).finished) == 11
 
 
 def test_every_seed_trains_its_own_models_of_the_same_data(trivial_steps, settings, monkeypatch, capsys):
     asked = []
-    scoring = python_step("zero_shot", "pass")
+    scoring = python_step("scores", "pass")
     monkeypatch.setattr(evaluator, "_scoring", lambda *given: asked.append(given[2]) or scoring)
 
     progress = evaluate_lake(settings, ranks=1, fresh=False, seeds=3)
@@ -299,7 +299,7 @@ def test_every_seed_trains_its_own_models_of_the_same_data(trivial_steps, settin
 
 
 def test_an_evaluation_of_a_changed_lake_or_of_other_settings_trains_again(trivial_steps, settings, lake, monkeypatch):
-    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("zero_shot", "pass"))
+    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "pass"))
     evaluate_lake(settings, ranks=1, fresh=False)
     other = Settings(lake=settings.lake, workdir=settings.workdir, recipe="tiny")
     assert len(evaluate_lake(other, ranks=1, fresh=False).finished) == 11
@@ -308,7 +308,7 @@ def test_an_evaluation_of_a_changed_lake_or_of_other_settings_trains_again(trivi
 
 
 def test_a_sub_run_that_failed_is_repeated(trivial_steps, settings, monkeypatch):
-    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("zero_shot", "pass"))
+    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "pass"))
     working = evaluator.NIGHTLY
     monkeypatch.setattr(evaluator, "NIGHTLY", (python_step("features", "raise SystemExit(1)"), *working[1:]))
     with pytest.raises(StepFailed):
@@ -318,7 +318,7 @@ def test_a_sub_run_that_failed_is_repeated(trivial_steps, settings, monkeypatch)
 
 
 def test_sub_runs_share_the_encoded_texts(trivial_steps, settings, monkeypatch):
-    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("zero_shot", "pass"))
+    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "pass"))
     evaluate_lake(settings, ranks=1, fresh=False)
     shared = settings.work.root / "evaluation" / "2011-06-01_90d" / "text_cache"
     assert shared.resolve() == settings.work.text_cache.resolve()

@@ -109,7 +109,8 @@ def test_a_lake_of_profiles_alone_is_refused(spark, tmp_path):
 
 
 def test_scenarios_of_several_cutoffs_and_horizons_are_all_scored(spark, tiny_lake, tmp_path):
-    from model.evaluation.zero_shot import Scenario, evaluate
+    from model.evaluation.scenarios import Scenario
+    from model.evaluation.zero_shot import evaluate
 
     over = date(2023, 2, 5)
     scenarios = [

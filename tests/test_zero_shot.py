@@ -16,7 +16,9 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import EMBEDDING, Workdir
 from model.evaluation import zero_shot
 from model.evaluation.metrics import auc
-from model.evaluation.zero_shot import evaluate, read_labels, read_scenarios
+from model.evaluation.__main__ import main
+from model.evaluation.scenarios import read_labels, read_scenarios
+from model.evaluation.zero_shot import evaluate
 
 HORIZON = 30
 USERS = 120
@@ -205,7 +207,7 @@ def test_the_command_writes_the_report_and_prints_the_table(tmp_path, runs, monk
     out = tmp_path / "evaluation.json"
     monkeypatch.setattr(sys, "argv", ["zero_shot", "--scenarios", str(folder), "--runs", str(runs), "--out", str(out)])
 
-    zero_shot.main()
+    main()
 
     report = json.loads(out.read_text())["zero_shot"]
     assert set(report) >= {"mean_auc", "specificity", "scenarios"} and set(report["scenarios"]) == {"s0", "s1", "s2"}
@@ -219,6 +221,6 @@ def test_the_command_prints_an_error_in_one_line_and_exits_with_2(tmp_path, monk
     monkeypatch.setattr(sys, "argv", ["zero_shot", *arguments])
 
     with pytest.raises(SystemExit) as stopped:
-        zero_shot.main()
+        main()
     assert stopped.value.code == 2 and capsys.readouterr().err.startswith("error: no current model in ")
     assert not (tmp_path / "out.json").exists()
