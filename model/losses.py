@@ -32,7 +32,7 @@ def cpc_loss_in_batch(
 ) -> Tensor:
     """L_CL (equation 6) with the windows of every user of the batch in the denominator; all else as in `cpc_loss`.
 
-    The batch is what this process holds. Users of weight 0 are nobody's negatives.
+    The batch is what is given here: each process has its own. Users of weight 0 are nobody's negatives.
     """
     context_BWD, window_BWD = F.normalize(context_BWD, dim=-1), F.normalize(window_BWD, dim=-1)
     counts_B = _ones(context_BWD, weight_B) > 0

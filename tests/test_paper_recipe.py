@@ -15,6 +15,7 @@ from served_lake import ROOT
 from tiny_language_models import albert_sizes, qwen2_sizes
 
 from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.settings import read_settings
 from feature_repo.contracts.templates import DESCRIPTION_ITEMS, NOTHING, text_key
 from model import parameters, pointers
 from model.config import Optimisation, Recipe
@@ -22,13 +23,13 @@ from model.distributed import Ranks
 from model.few_shot import tune_prompt
 from model.found import FoundModel
 from model.parameters import Part, activity_alone, parts, table_of
-from model.recipes import found_paper, recipe
+from model.recipes import found_paper, recipe, tiny
 from model.sentences import Sentences
 from model.stages import Alignment, SelfSupervised
 from model.step import Step
 from model.text_encoder import TextEncoder, is_causal
 from model.text_space import TextSpace
-from model.train import Job, _texts, stage1, stage2
+from model.train import Job, _arguments, _job, _texts, stage1, stage2
 
 DEMANDS = ["buy garden chair", "page of coffee cup", "goods"]
 STEPS = Optimisation(steps=3, batch_users=8, learning_rate=4e-3, warmup_steps=0)
@@ -170,6 +171,18 @@ def test_the_losses_of_both_stages_are_finite_and_alignment_starts_at_ignorance(
         assert loss.isfinite() and all(value.isfinite() for value in metrics.values())
 
     assert metrics["alignment"].item() == pytest.approx(math.log(16), rel=0.2)
+
+
+def test_negatives_from_the_whole_batch_make_the_forecast_harder(paper, paper_texts):
+    columns, weight, step = some_users(16), torch.ones(16), Step(0, 0, Ranks())
+    chosen = [replace(paper.recipe, cpc_negatives=negatives) for negatives in ("in_user", "in_batch")]
+    cost = []
+    for each in chosen:
+        torch.manual_seed(0)
+        model = FoundModel(each, paper.vocabulary, centre_E=paper.text.centre_E, metadata=paper.metadata)
+        cost.append(SelfSupervised(model, paper_texts)(columns, weight, step)[1]["cpc"].item())
+
+    assert cost[1] > cost[0] + 0.5
 
 
 def test_a_description_strings_the_futures_sentences_together(paper, paper_texts):
@@ -377,6 +390,21 @@ def test_both_language_models_of_a_recipe_can_be_named():
 
     assert chosen == replace(found_paper(), encoder="folder/a", language_model="folder/b")
     assert Recipe.from_dict(chosen.to_dict()) == chosen
+
+
+def test_the_command_line_names_both_language_models_and_else_they_are_the_recipes(
+    albert, qwen2, tiny_pairs, tmp_path, monkeypatch
+):
+    given = ["--stage", "1", "--pairs", str(tiny_pairs), "--workdir", str(tmp_path)]
+    paper = ["--recipe", "found_paper", "--encoder", albert, "--language-model", qwen2]
+    found = []
+    for asked in (paper, ["--recipe", "tiny"]):
+        monkeypatch.setattr(sys, "argv", ["model.train", *given, *asked])
+        arguments = _arguments()
+        settings = read_settings({}, tmp_path).with_arguments(vars(arguments))
+        found.append(_job(settings, arguments, Ranks()).recipe)
+
+    assert found == [replace(found_paper(), encoder=albert, language_model=qwen2), tiny()]
 
 
 PAPER = (ROOT / "docs/paper.md").read_text()

@@ -15,8 +15,8 @@ from model_pairs import CUTOFFS, LATER, TOPICS, some_users
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import EMBEDDING, Workdir
 from model.evaluation import zero_shot
-from model.evaluation.metrics import auc
 from model.evaluation.__main__ import main
+from model.evaluation.metrics import auc
 from model.evaluation.scenarios import read_labels, read_scenarios
 from model.evaluation.zero_shot import evaluate
 
