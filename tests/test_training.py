@@ -16,8 +16,8 @@ from model.distributed import Ranks
 from model.evaluation.metrics import auc
 from model.found import FoundModel
 from model.recipes import tiny
-from model.stages import Alignment, SelfSupervised, Sentences, noise_for
-from model.step import Step
+from model.stages import Alignment, SelfSupervised, Sentences
+from model.step import Step, noise_for
 from model.train import _arguments, _future_counts, _metadata, _texts, _vocabulary, stage1, stage2, with_options
 
 
