@@ -114,6 +114,11 @@ class Recipe:
                 raise FoundError(f"recipe {self.name}: {name} must lie in [0, 1), found {getattr(self, name)}.")
         self._check_choices()
         self._check_towers()
+        if self.cpc_negatives == "in_batch" and self.stage1.chunk_users:
+            raise FoundError(
+                f"recipe {self.name}: in-batch negatives need the whole batch at once, found stage1.chunk_users "
+                f"{self.stage1.chunk_users}: set it to 0 or cpc_negatives to 'in_user'."
+            )
 
     def _check_choices(self) -> None:
         for name, kind in get_type_hints(Recipe).items():

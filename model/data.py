@@ -154,11 +154,14 @@ class Loader:
     def steps(self) -> Iterator[Columns | None]:
         """Epoch after epoch, without end. Raises FoundError where there is no pair to give."""
         for number in count():
-            if not self._steps(number):
+            empty = True
+            for batch in self.epoch(number):
+                yield batch
+                empty = False
+            if empty:
                 raise FoundError(
                     f"no pair in {self.pairs.folder} has a cut-off in this range: build pairs at more cut-offs."
                 )
-            yield from self.epoch(number)
 
     def _files(self, number: int) -> list[tuple[int, Path]]:
         order = np.random.default_rng([self.seed, number]).permutation(len(self.pairs.files))

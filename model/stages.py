@@ -19,13 +19,15 @@ from model.grad_cache import accumulated, cached, slices
 from model.losses import choice_loss, cpc_loss, cpc_loss_in_batch, cycle_loss, infonce_loss, sigmoid_loss
 from model.sentences import Sentences
 from model.sequence import EncodedText
-from model.step import Step, float32
+from model.step import Step, float32, noise_for
 from model.table import TableTasks
 from model.text_cache import TextTable
 from model.text_tower import TextTower
 
 Terms = tuple[Tensor, Mapping[str, Tensor]]
 UserSide = tuple[Tensor, EncodedText]
+Asked = tuple["np.ndarray", "np.ndarray"]
+"""The rows of the candidate texts, and of the candidate concepts."""
 
 
 class SelfSupervised(nn.Module):
@@ -66,12 +68,6 @@ class SelfSupervised(nn.Module):
         return loss, {"cpc": cpc, "cycle": cycle, "mlm": mlm, "rtd": rtd}
 
 
-def noise_for(user_key: "np.ndarray", features: int, step: Step) -> Tensor:
-    """Uniform [B, F, 3] that depends on the user and the step, not on the rank or the place in the batch."""
-    rows = [np.random.default_rng([step.seed, step.number, int(key)]).random((features, 3)) for key in user_key]
-    return torch.from_numpy(np.stack(rows).astype(np.float32))
-
-
 class Alignment(nn.Module):
     """Stage 2 (section 4.3): users and sentences of their futures meet.
 
@@ -107,28 +103,27 @@ class Alignment(nn.Module):
         ]
 
     def forward(self, columns: Columns, weight_B: Tensor, step: Step) -> Terms:
-        future = self.texts.rows(columns["future_text"])
         chunks = slices(len(weight_B), self.model.recipe.stage2.chunk_users)
         if self.model.recipe.alignment == "infonce":
-            loss = self._infonce([rows_of(columns, rows) for rows in chunks], future, weight_B, step)
+            loss = self._infonce(columns, chunks, weight_B, step)
             return loss, {"alignment": loss}
         if len(chunks) == 1:
-            return self._sigmoid(columns, weight_B, self._users(columns), *self._asked(future, weight_B, step))
-        encoded_CE, happens_BC = self._asked(future, weight_B, step)
-        parts = [(rows_of(columns, rows), weight_B[rows], happens_BC[rows]) for rows in chunks]
-        return accumulated(self._chunk, parts, self, shared=encoded_CE)
+            return self._sigmoid(columns, weight_B, self._users(columns), *self._asked(columns, weight_B, step))
+        asked, encoded_CE = self._asked(columns, weight_B, step)
+
+        def part_loss(part: Columns, weight_B: Tensor, encoded_CE: Tensor) -> Terms:
+            return self._sigmoid(part, weight_B, self._users(part), asked, encoded_CE)
+
+        parts = [(rows_of(columns, rows), weight_B[rows]) for rows in chunks]
+        return accumulated(part_loss, parts, self, shared=encoded_CE)
 
     def _users(self, columns: Columns) -> UserSide:
         batch = self.model.batch(columns, self.texts).to(self.text_VE.device)
         user_BM, history = self.model.user(batch, self.text_VE)
         return user_BM.float(), replace(history, encoded_ND=history.encoded_ND.float())
 
-    def _chunk(self, columns: Columns, weight_B: Tensor, happens_BC: Tensor, encoded_CE: Tensor) -> Terms:
-        return self._sigmoid(columns, weight_B, self._users(columns), encoded_CE, happens_BC)
-
-    def _sigmoid(
-        self, columns: Columns, weight_B: Tensor, users: UserSide, encoded_CE: Tensor, happens_BC: Tensor
-    ) -> Terms:
+    def _sigmoid(self, columns: Columns, weight_B: Tensor, users: UserSide, asked: Asked, encoded_CE: Tensor) -> Terms:
+        happens_BC = self._happens(columns, *asked)
         with float32(self.text_VE.device):
             vector_BC, late_BC = self._scores(*users, encoded_CE, columns["cutoff_day"])
             full = sigmoid_loss(vector_BC + late_BC, happens_BC, weight_B)
@@ -138,14 +133,22 @@ class Alignment(nn.Module):
         loss = full + recipe.vector_weight * alone + recipe.choice_weight * choice
         return loss, {"alignment": full, "vector": alone, "choice": choice}
 
-    def _asked(self, future: "np.ndarray", weight_B: Tensor, step: Step) -> tuple[Tensor, Tensor]:
-        """The candidate sentences [C, E], and to whom each happens bool [B, C]."""
-        happens = self.sentences.happens(future)
-        text_rows = self._candidates(future[weight_B.cpu().numpy() > 0], step)
-        concept_rows = self._concepts(step)
+    def _asked(self, columns: Columns, weight_B: Tensor, step: Step) -> tuple[Asked, Tensor]:
+        """The candidate sentences: their texts and concepts, and their encodings [C, E]."""
+        future = self._future(columns)
+        asked = self._candidates(future[weight_B.cpu().numpy() > 0], step), self._concepts(step)
+        return asked, self._encode(*asked, step)
+
+    def _happens(self, columns: Columns, text_rows: "np.ndarray", concept_rows: "np.ndarray") -> Tensor:
+        """bool [B, C]: to whom each candidate happens."""
+        happens = self.sentences.happens(self._future(columns))
         members = self.sentences.concepts.member_VC[:, concept_rows].astype(np.float32)
         labels = np.concatenate([happens[:, text_rows], happens.astype(np.float32) @ members > 0], axis=1)
-        return self._encode(text_rows, concept_rows, step), torch.from_numpy(labels).to(self.raw_VE.device)
+        return torch.from_numpy(labels).to(self.raw_VE.device)
+
+    def _future(self, columns: Columns) -> "np.ndarray":
+        """[B, F]: the rows of the texts of each user's future, 0 where there are no more."""
+        return self.texts.rows(columns["future_text"])
 
     def _scores(
         self, user_BM: Tensor, history: EncodedText, encoded_CE: Tensor, cutoff_day: "np.ndarray"
@@ -197,11 +200,11 @@ class Alignment(nn.Module):
         live_NE = self.model.text.live([strings[i] for i in live]).float()
         return encoded.index_copy(0, torch.from_numpy(live).to(encoded.device), live_NE)
 
-    def _infonce(self, parts: list[Columns], future: "np.ndarray", weight_B: Tensor, step: Step) -> Tensor:
+    def _infonce(self, columns: Columns, chunks: list[slice], weight_B: Tensor, step: Step) -> Tensor:
         """Equation 13 over the users of all ranks: this rank's users against the sentences of every rank."""
         device = self.text_VE.device
-        user_BM = cached(lambda columns: self._users(columns)[0], [(part,) for part in parts], device)
-        encoded_BE, is_real_B = self._encode_own(future, step), weight_B > 0
+        user_BM = cached(lambda part: self._users(part)[0], [(rows_of(columns, rows),) for rows in chunks], device)
+        encoded_BE, is_real_B = self._encode_own(self._future(columns), step), weight_B > 0
         with float32(device):
             text_BM = self.model.text.vectors(encoded_BE)
             text_NM, first = step.ranks.all_rows_with_gradient(text_BM[is_real_B])

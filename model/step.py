@@ -26,6 +26,12 @@ class Step:
         return np.random.default_rng([self.seed, self.number, salt])
 
 
+def noise_for(user_key: "np.ndarray", features: int, step: Step) -> Tensor:
+    """Uniform [B, F, 3] that depends on the user and the step, not on the rank or the place in the batch."""
+    rows = [np.random.default_rng([step.seed, step.number, int(key)]).random((features, 3)) for key in user_key]
+    return torch.from_numpy(np.stack(rows).astype(np.float32))
+
+
 @runtime_checkable
 class Stage(Protocol):
     """What the trainer asks of a stage."""

@@ -16,7 +16,7 @@ from feature_repo.contracts.settings import Settings
 from serving.errors import IndexMissing, ModelMissing, VersionsDisagree
 from serving.index import Publication, UserIndex, open_index
 from serving.publish import Published, publish, rollback
-from serving.targeting import Audience, DemandModel, PromptTuner, Targeting
+from serving.targeting import Audience, Demand, DemandModel, SeedAnswerer, Stored, Targeting
 from serving.texts import read_texts
 from serving.user_features import OnlineFeatures
 
@@ -26,12 +26,12 @@ ModelLoader = Callable[[Path], DemandModel]
 class Desk:
     """Answers and publishes; thread-safe. Close it to give a Milvus Lite file back."""
 
-    def __init__(self, settings: Settings, index: UserIndex, *, load_model: ModelLoader, tune: PromptTuner) -> None:
+    def __init__(self, settings: Settings, index: UserIndex, *, load_model: ModelLoader, answer: SeedAnswerer) -> None:
         self._work = settings.work
         self._index = index
         self._features = OnlineFeatures(settings)
         self._load_model = load_model
-        self._tune = tune
+        self._answer = answer
         self._turn = threading.Lock()
         self._thinking = threading.Lock()
         self._publishing = threading.Lock()
@@ -81,7 +81,7 @@ class Desk:
             loaded = self._load(publication)
         texts = read_texts(self._work, date.fromisoformat(publication.ds))
         vectors = loaded.text_vectors(self._work.text_cache)
-        return Targeting(loaded, self._index, publication, self._features, texts, vectors, self._tune)
+        return Targeting(loaded, self._index, publication, self._features, texts, vectors, self._answer)
 
     def _load(self, publication: Publication) -> DemandModel:
         folder = self._work.models / publication.model_version
@@ -109,12 +109,16 @@ def load_found_model(folder: Path) -> DemandModel:
     return model
 
 
-def tune_found_prompt(*given: Any, **named: Any) -> Any:
-    from model.few_shot import tune_prompt
+def answer_found_seeds(
+    model: Any, demand: str, day: date, positives: Stored, negatives: Stored, population: Stored, vectors: Any
+) -> Demand:
+    from model.few_shot import answer_seeds
+    from model.vectors import Users
 
-    return tune_prompt(*given, **named)
+    sides = [Users(*side) for side in (positives, negatives, population)]
+    return answer_seeds(model, demand, day, *sides, vectors)
 
 
 def open_desk(settings: Settings) -> Desk:
     """The desk of these settings. Raises IndexLocked where another process owns the Milvus Lite file."""
-    return Desk(settings, open_index(settings), load_model=load_found_model, tune=tune_found_prompt)
+    return Desk(settings, open_index(settings), load_model=load_found_model, answer=answer_found_seeds)

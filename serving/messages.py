@@ -60,9 +60,7 @@ class ReasonMessage(Response):
 
 class MemberMessage(Response):
     user_id: str
-    score: float = Field(
-        description="log odds for a sentence; for seeds the inner product of the user's vector and the query's"
-    )
+    score: float = Field(description="log odds that the user does what was asked")
     probability: Probability
     reasons: list[ReasonMessage]
 

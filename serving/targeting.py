@@ -2,7 +2,7 @@
 
 A sentence is answered in two steps: the index finds the users whose vectors have the highest inner products with the
 sentence's, and the model scores these again with the texts of their histories. The score is the log odds that the user
-does what was asked within the model's horizon. Seeds are answered by the vectors alone.
+does what was asked within the model's horizon. Seeds are answered in the same way, by the sentence as they correct it.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +25,8 @@ MOST_EXPLAINED = 100
 """Reasons are for people who read a list; beyond this many users nobody does."""
 MOST_SEEDS_READ = 20
 """Without a demand, the histories of this many positives say what a reason should be near to."""
+POPULATION = 1_000
+"""How many users say what is usual, when seeds are answered."""
 _SEED = 0
 
 SHORTLIST = 4
@@ -60,8 +62,11 @@ class DemandModel(Protocol):
     def probabilities(self, scores: NDArray[Any]) -> NDArray[Any]: ...
 
 
-PromptTuner = Callable[..., Vectors]
-"""`model.few_shot.tune_prompt(model, demand, day, positives, negatives, seed)`."""
+Stored = tuple[Vectors, list[WeightedTexts]]
+"""What the index holds of some users."""
+
+SeedAnswerer = Callable[..., Demand]
+"""`model.few_shot.answer_seeds(model, demand, day, positives, negatives, population, vectors)`, users as Stored."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class Targeting:
     features: OnlineFeatures
     texts: TextTable
     vectors: Any
-    tune_prompt: PromptTuner
+    answer_seeds: SeedAnswerer
 
     @property
     def day(self) -> date:
@@ -108,16 +113,16 @@ class Targeting:
         """The `size` likeliest users of those at or above the minimum probability."""
         if not demand.strip():
             raise InvalidRequest("a demand must be a sentence, found an empty one.")
-        hits = self._ranked(demand, size)
+        hits = self._ranked(self.model.read_demands([demand], self.day)[0], size)
         probabilities = self._probabilities(hits)
         likely = [hit for hit in hits if probabilities[hit.user_id] >= minimum_probability]
         histories = self._histories([hit.user_id for hit in likely])
         towards = self.model.encode_texts([demand])[0]
         return self._audience(likely, histories, towards, demand)
 
-    def _ranked(self, demand: str, size: int) -> list[Hit]:
+    def _ranked(self, query: Demand, size: int) -> list[Hit]:
         """The `size` users of the highest scores, best first, ties by user_id."""
-        name, query = self.publication.collection, self.model.read_demands([demand], self.day)[0]
+        name = self.publication.collection
         if size > MOST_USERS:
             raise AudienceTooLarge(f"an audience holds at most {MOST_USERS} users, asked for {size}.")
         listed = self.index.search(name, query.vector, min(MOST_USERS, max(FEWEST_LISTED, SHORTLIST * size)))
@@ -144,8 +149,8 @@ class Targeting:
         given = {*liked, *disliked}
         if size + len(given) > MOST_USERS:
             raise AudienceTooLarge(f"an audience and its seeds are at most {MOST_USERS} users, asked for {size}.")
-        query = self._tune(liked, [*disliked, *drawn], demand)
-        found = self.index.search(self.publication.collection, query, size + len(given))
+        query = self._answered(liked, [*disliked, *drawn], demand)
+        found = self._ranked(query, size + len(given))
         hits = [hit for hit in found if hit.user_id not in given][:size]
         histories = self._histories([hit.user_id for hit in hits], also=liked[:MOST_SEEDS_READ])
         towards = self.model.encode_texts([demand])[0] if demand.strip() else histories.mean(liked[:MOST_SEEDS_READ])
@@ -155,22 +160,21 @@ class Targeting:
         wanted = NEGATIVES_PER_POSITIVE * len(positives)
         return self.index.sample(self.publication.collection, wanted, seed=_SEED, without=positives)
 
-    def _tune(self, positives: list[str], negatives: list[str], demand: str) -> Vectors:
-        stored = self.index.vectors(self.publication.collection, [*positives, *negatives])
+    def _answered(self, positives: list[str], negatives: list[str], demand: str) -> Demand:
+        name = self.publication.collection
+        stored = self.index.vectors(name, [*positives, *negatives])
         if unknown := [user for user in (*positives, *negatives) if user not in stored]:
-            raise UnknownUsers(
-                f"the index {self.publication.collection} holds no user {', '.join(map(repr, unknown))}."
-            )
+            raise UnknownUsers(f"the index {name} holds no user {', '.join(map(repr, unknown))}.")
         if not negatives:
             raise NoSeeds("seeds need users to stand apart from, but the index holds no others than the positives.")
-        return self.tune_prompt(
-            self.model,
-            demand,
-            self.day,
-            positives=np.stack([stored[user] for user in positives]),
-            negatives=np.stack([stored[user] for user in negatives]),
-            seed=_SEED,
-        )
+        usual = self.index.sample(name, POPULATION, seed=_SEED)
+        sides = [self._stored(users) for users in (positives, negatives, usual)]
+        return self.answer_seeds(self.model, demand, self.day, *sides, self.vectors)
+
+    def _stored(self, users: list[str]) -> Stored:
+        vectors = self.index.vectors(self.publication.collection, users)
+        texts = self.index.weighted_texts(self.publication.collection, users)
+        return np.stack([vectors[user] for user in users]), [texts[user] for user in users]
 
     def _histories(self, users: Sequence[str], *, also: Sequence[str] = ()) -> Histories:
         shown = [*users[:MOST_EXPLAINED], *also]

@@ -64,8 +64,9 @@ class WordModel:
         return 1 / (1 + np.exp(-np.asarray(scores)))
 
 
-def tune_by_difference(model, demand, day, *, positives, negatives, seed):
-    return (positives.mean(axis=0) - negatives.mean(axis=0)).astype(np.float32)
+def answer_by_difference(model, demand, day, positives, negatives, population, vectors):
+    assert len(population[0]) == len(population[1]) > 0
+    return Read((positives[0].mean(axis=0) - negatives[0].mean(axis=0)).astype(np.float32))
 
 
 def user_name(at: int) -> str:

@@ -17,8 +17,8 @@ from serving_doubles import (
     DAY,
     TEXTS,
     WordModel,
+    answer_by_difference,
     embedded,
-    tune_by_difference,
     user_name,
     user_vector,
     write_embeddings,
@@ -41,7 +41,7 @@ VERSIONS = {"model_version": "v1", "collection": "users_v1", "ds": "2024-06-01",
 
 
 def open_desk(settings: Settings) -> Desk:
-    return Desk(settings, open_index(settings), load_model=WordModel.load, tune=tune_by_difference)
+    return Desk(settings, open_index(settings), load_model=WordModel.load, answer=answer_by_difference)
 
 
 @pytest.fixture(scope="module")

@@ -29,11 +29,12 @@ def patient(job, number=2, **options):
 
 def trained(job, optimisation, *, number=2, loader=None):
     """The stage, its losses and its journal."""
+    job = replace(job, recipe=replace(job.recipe, **{f"stage{number}": optimisation}))
     stage, journal = stage_of(number, job), Journal()
     losses = trainer.train(
         stage,
         loader or job.loader(optimisation),
-        replace(job.run(number, optimisation), optimisation=optimisation),
+        job.run(number, optimisation),
         Ranks(),
         journal=journal,
         held_out=job.held_out(optimisation),
@@ -43,14 +44,15 @@ def trained(job, optimisation, *, number=2, loader=None):
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_the_weights_of_the_lowest_held_out_loss_are_kept(job, number):
-    optimisation = patient(job, number, steps=8, patience=9, learning_rate=0.05)
+    optimisation = patient(job, number, steps=60, patience=1, learning_rate=0.3)
 
     stage, losses, journal = trained(job, optimisation, number=number)
 
-    looks = journal.validation
-    assert [look["step"] for look in looks] == [2, 4, 6, 8] and len(losses) == 8
+    looks = [look["loss"] for look in journal.validation]
+    assert looks[:-1] == sorted(looks[:-1], reverse=True) and looks[-1] >= looks[-2]
+    assert len(losses) == 2 * len(looks) < 60
     again = held_out_loss(stage, job.held_out(optimisation), job.seed, Ranks(), precision="float32")
-    assert again == pytest.approx(min(look["loss"] for look in looks), rel=1e-6)
+    assert again == pytest.approx(min(looks), rel=1e-6)
 
 
 def test_training_stops_when_the_held_out_loss_has_not_sunk_for_long_enough(job, monkeypatch):

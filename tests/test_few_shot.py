@@ -28,7 +28,7 @@ def seeds(users):
 
 @pytest.fixture(scope="module")
 def tuned(trained, seeds):
-    return tune_prompt(trained, DEMAND, LATER, *seeds, 3)
+    return tune_prompt(trained, DEMAND, LATER, *seeds, 3).vector
 
 
 def cosines(query, vectors):
@@ -40,7 +40,7 @@ def cosines(query, vectors):
 def test_tuning_moves_the_sentence_closer_to_positives_than_to_negatives(trained, seeds, demand):
     before = demand_vectors(trained, [demand], LATER)[0]
 
-    after = tune_prompt(trained, demand, LATER, *seeds, 0)
+    after = tune_prompt(trained, demand, LATER, *seeds, 0).vector
 
     def gap(query):
         return cosines(query, seeds[0]).mean() - cosines(query, seeds[1]).mean()

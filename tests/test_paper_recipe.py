@@ -247,7 +247,7 @@ def test_any_language_model_can_be_the_text_tower(language_model, albert, tiny_p
     columns = some_users(8)
     vectors = model.embed(columns, _texts(job)[1]).vectors
     tuned = tune_prompt(model, "", LATER, vectors[:3], vectors[3:], 0)
-    assert tuned.shape == (model.width,) and np.isfinite(tuned).all()
+    assert tuned.vector.shape == (model.width,) and np.isfinite(tuned.vector).all()
 
 
 def test_lora_on_albert_adapts_the_shared_layer_once(albert, tiny_pairs, tmp_path):

@@ -28,8 +28,8 @@ Labels = Mapping[str, Mapping[str, int]]
 def evaluate(
     scenarios: Sequence[Scenario], fit: Labels, held_out: Labels, runs: Path, *, draws: int = DRAWS
 ) -> dict[str, Any]:
-    """Per number of seeds a side: the mean gain in AUC over zero-shot and its 95 % interval over the draws, where a draw
-    is the mean over the scenarios; and the gain of each scenario. Scenarios whose fit labels are of one kind are left
+    """Per number of seeds a side: the mean gain in AUC over zero-shot and its 95 % interval over the draws, each the
+    mean over the scenarios; and the gain of each scenario. Scenarios whose fit labels are of one kind are left
     out."""
     opened: dict[str, Run] = {}
     gains: dict[str, dict[int, list[float]]] = {}
