@@ -115,8 +115,8 @@ def answer_found_seeds(
     from model.few_shot import answer_seeds
     from model.vectors import Users
 
-    sides = [Users(*side) for side in (positives, negatives, population)]
-    return answer_seeds(model, demand, day, *sides, vectors)
+    near, far, usual = (Users(*side) for side in (positives, negatives, population))
+    return answer_seeds(model, demand, day, near, far, usual, vectors)
 
 
 def open_desk(settings: Settings) -> Desk:

@@ -80,7 +80,7 @@ def _prepare(sub: Settings, *, texts: Workdir) -> None:
         data = Workdir(work.root.parent)
         work.pairs.symlink_to(data.pairs, target_is_directory=True)
         (work.root / "features").mkdir()
-        for path in (data.root / "features").iterdir():
+        for path in (data.root / "features").glob("*"):
             if path.name != EMBEDDING:
                 (work.root / "features" / path.name).symlink_to(path)
 

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 import torch
 from model_pairs import LATER, TOPICS, demand_vectors, some_users
+from test_zero_shot import scenario, write_run, write_scenarios
 
 from feature_repo.contracts.errors import FoundError
+from model import few_shot
+from model.evaluation.few_shot import evaluate, table
 from model.evaluation.metrics import auc
-from model.few_shot import tune_prompt
+from model.evaluation.scenarios import read_labels, read_scenarios
+from model.few_shot import answer_seeds, tune_prompt
+from model.vectors import Users
 
 DEMAND = "people we want to reach"
 
@@ -61,7 +66,7 @@ def test_users_who_are_no_seeds_are_ranked_better_than_by_the_sentence(trained, 
 
 
 def test_the_same_seed_gives_the_same_vector_and_another_another(trained, seeds, tuned):
-    again, other = (tune_prompt(trained, DEMAND, LATER, *seeds, seed) for seed in (3, 4))
+    again, other = (tune_prompt(trained, DEMAND, LATER, *seeds, seed).vector for seed in (3, 4))
 
     np.testing.assert_array_equal(tuned, again)
     assert not np.array_equal(tuned, other)
@@ -79,14 +84,14 @@ def test_tuning_leaves_the_model_as_it_was(trained, seeds):
 
 
 def test_one_seed_on_either_side_is_enough(trained, seeds):
-    vector = tune_prompt(trained, DEMAND, LATER, seeds[0][:1], seeds[1][:1], 0)
+    vector = tune_prompt(trained, DEMAND, LATER, seeds[0][:1], seeds[1][:1], 0).vector
 
     near, far = cosines(vector, seeds[0][:1])[0], cosines(vector, seeds[1][:1])[0]
     assert near > far
 
 
 def test_the_season_of_the_day_enters_the_tuned_vector(trained, seeds, tuned):
-    july = tune_prompt(trained, DEMAND, LATER.replace(month=7), *seeds, 3)
+    july = tune_prompt(trained, DEMAND, LATER.replace(month=7), *seeds, 3).vector
 
     np.testing.assert_array_equal(tuned[:-1], july[:-1])
     assert tuned[-1] != july[-1]
@@ -100,3 +105,63 @@ def test_seeds_are_needed_on_both_sides(trained, seeds, positives, negatives):
     assert str(refused.value) == (
         f"prompt tuning needs seeds on both sides, found {positives} positives and {negatives} negatives."
     )
+
+
+@pytest.fixture(scope="module")
+def embedded(trained, texts):
+    """Users with their texts, and who has the first habit."""
+    columns = some_users(64)
+    return trained.embed(columns, texts), (columns["user_key"] % len(TOPICS) == 1) & (columns["user_key"] % 8 > 0)
+
+
+def chosen(users, rows):
+    return Users(users.vectors[rows], [users.texts[row] for row in rows])
+
+
+@pytest.mark.parametrize("demand", [DEMAND, ""])
+def test_seeds_rank_users_who_are_no_seeds_better_than_the_sentence(trained, texts, embedded, demand):
+    users, is_positive = embedded
+    near, far = np.flatnonzero(is_positive), np.flatnonzero(~is_positive)
+
+    answered = answer_seeds(trained, demand, LATER, chosen(users, near[:6]), chosen(users, far[:6]), users, texts)
+
+    rest = np.concatenate([near[6:], far[6:]])
+    others, labels = chosen(users, rest), is_positive[rest]
+    before = auc(labels, trained.score(others, trained.read_demands([DEMAND], LATER)[0], texts))
+    assert auc(labels, trained.score(others, answered, texts)) > before
+
+
+def test_equation_14_looks_at_a_bounded_number_of_seeds(trained, seeds, monkeypatch):
+    monkeypatch.setattr("model.few_shot.MOST_SEEDS", 3)
+    looked = []
+    loss = few_shot.triplet_loss
+
+    def watched(query, near, far, *, margin):
+        looked.append((len(near), len(far)))
+        return loss(query, near, far, margin=margin)
+
+    monkeypatch.setattr(few_shot, "triplet_loss", watched)
+
+    tune_prompt(trained, DEMAND, LATER, *seeds, 0)
+
+    assert set(looked) == {(3, 3)}
+
+
+def test_the_evaluation_measures_the_gain_of_seeds(tmp_path, trained_folder, text_cache, embedded):
+    users, _ = embedded
+    folder = write_scenarios(tmp_path / "scenarios", [scenario(n) for n in (1, 2)], users=64)
+    write_run(tmp_path / "runs", users, trained_folder, text_cache)
+    fit, held_out = (read_labels(folder / "labels.parquet", split) for split in ("fit", "eval"))
+    scenarios = read_scenarios(folder / "scenarios.yaml")
+
+    report = evaluate(scenarios, fit, held_out, tmp_path / "runs", draws=3)
+
+    assert [row["seeds"] for row in report["sizes"]] == [5, 15, 50] and report["draws"] == 3
+    for row in report["sizes"]:
+        assert row["gain"] == pytest.approx(np.mean(list(row["scenarios"].values())))
+        low, high = row["interval"]
+        assert low <= row["gain"] <= high
+    assert table(report).splitlines()[0].startswith("few-shot, 5+5 seeds: mean AUC ")
+    again = evaluate(scenarios, fit, held_out, tmp_path / "runs", draws=3)
+    assert again == report
+    assert evaluate(scenarios, {}, held_out, tmp_path / "runs") == {} and table({}) == ""

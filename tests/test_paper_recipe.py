@@ -375,6 +375,11 @@ def test_a_causal_model_without_an_end_token_is_refused(qwen2, tmp_path):
         ),
         ({"sequence": "lstm"}, "sequence must be one of ['transformer', 'gru'], found 'lstm'"),
         ({"fusion": "sum"}, "fusion must be one of ['cross_attention', 'concatenation'], found 'sum'"),
+        (
+            {"cpc_negatives": "in_batch", "stage1": replace(found_paper().stage1, chunk_users=4)},
+            "in-batch negatives need the whole batch at once, found stage1.chunk_users 4: set it to 0 or cpc_negatives "
+            "to 'in_user'",
+        ),
         ({"cpc_negatives": "all"}, "cpc_negatives must be one of ['in_user', 'in_batch'], found 'all'"),
         ({"description_tokens": 0}, "description_tokens must be at least 1, found 0"),
     ],

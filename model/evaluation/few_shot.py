@@ -65,8 +65,8 @@ def _gains(
     for size in SIZES:
         for draw in range(draws):
             rng = np.random.default_rng([number, size, draw])
-            seeds = [_some(run.users, _draw(side, size, rng)) for side in sides]
-            demand = answer_seeds(run.model, scenario.demand, scenario.cutoff, *seeds, population, run.vectors)
+            near, far = (_some(run.users, _draw(side, size, rng)) for side in sides)
+            demand = answer_seeds(run.model, scenario.demand, scenario.cutoff, near, far, population, run.vectors)
             found[size].append(auc(happened_N, run.model.score(asked, demand, run.vectors)) - before)
     return found
 
