@@ -1,0 +1,275 @@
+"""Bags of interests in Spark equal a plain reading of the lake, over the full life, in flat memory."""
+
+import json
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from factories import day, event, story, write_lake
+from test_features import late
+from test_io import digests
+
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.events import EVENT_SOURCES
+from feature_repo.contracts.names import INTERESTS_CONFIG
+from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.steps import INTERESTS, PROJECT
+from feature_repo.contracts.templates import EVENT_TEMPLATES, TEMPLATE_VERSION, event_text, text_key
+from feature_repo.contracts.windows import cutoff_instant
+from model.lurm import bags as model_bags
+from model.lurm.interests import write_interest_of_text
+from spark_jobs.build_interests import arguments, build_bags, build_texts
+
+CUTOFFS = [date(2022, 2, 20), date(2022, 8, 1), date(2023, 3, 30)]
+CLUSTERS = 7
+VERSION = "seven"
+
+
+def text_of(source, row) -> str:
+    return event_text(EVENT_TEMPLATES[source], row)
+
+
+def write_interests(folder: Path, of_text: dict[int, int], **told) -> Path:
+    """What model.lurm.cluster leaves for Spark."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {"version": VERSION, "template_version": TEMPLATE_VERSION, "clusters": CLUSTERS} | told
+    (folder / INTERESTS_CONFIG).write_text(json.dumps(document))
+    write_interest_of_text(folder, of_text)
+    return folder
+
+
+def modulo(tables) -> dict[int, int]:
+    keys = {text_key(text_of(source, row)) for source in EVENT_SOURCES for row in tables.get(source, [])}
+    return {key: key % CLUSTERS for key in keys}
+
+
+def known_before(tables, ds: date) -> list[tuple[str, dict]]:
+    """Every event known before ds, by event and arrival time, each once."""
+    first: dict = {}
+    for source in EVENT_SOURCES:
+        for number, row in enumerate(tables.get(source, [])):
+            at = max(row["event_time"], row.get("arrival_time") or row["event_time"])
+            key = (source, row.get("event_id") or number)
+            if key not in first or at < first[key][0]:
+                first[key] = (at, source, row)
+    return [(source, row) for at, source, row in first.values() if at < cutoff_instant(ds)]
+
+
+def counted(tables, ds: date, period_days: int, first: date = date(1970, 1, 1)) -> Counter:
+    found: Counter = Counter()
+    for source, row in known_before(tables, ds):
+        if row["event_time"] >= cutoff_instant(first):
+            ago = ((ds - row["event_time"].date()).days - 1) // period_days
+            found[row["user_id"], ago, text_key(text_of(source, row)) % CLUSTERS] += 1
+    return found
+
+
+def entries(out: Path) -> Counter:
+    """{(user, periods ago, interest): count} of a folder; each bag is there once, in ascending order."""
+    rows = pq.read_table(str(out)).to_pylist()
+    assert len({(row["user_id"], row["periods_ago"]) for row in rows}) == len(rows)
+    found: Counter = Counter()
+    for row in rows:
+        assert row["interests"] == sorted(set(row["interests"]))
+        for interest, count in zip(row["interests"], row["counts"], strict=True):
+            found[row["user_id"], row["periods_ago"], interest] += count
+    return found
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return late(story())
+
+
+@pytest.fixture(scope="module")
+def lake(tables, tmp_path_factory):
+    return write_lake(tmp_path_factory.mktemp("interests") / "lake", tables)
+
+
+@pytest.fixture(scope="module")
+def clusters(tables, tmp_path_factory):
+    return write_interests(tmp_path_factory.mktemp("clusters") / VERSION, modulo(tables))
+
+
+@pytest.fixture
+def built(spark, lake, clusters, tmp_path):
+    """Builds the bags of the story; returns their folder."""
+
+    def build(name: str = "bags", **options) -> Path:
+        build_bags(spark, Settings(lake=str(lake)), clusters=clusters, out=tmp_path / name, **options)
+        return tmp_path / name
+
+    return build
+
+
+@pytest.mark.parametrize(("ds", "period_days"), [(CUTOFFS[0], 7), (CUTOFFS[1], 1), (CUTOFFS[2], 30)], ids=str)
+def test_bags_count_every_known_event_of_the_full_life(tables, built, ds, period_days):
+    assert entries(built(ds=ds, period_days=period_days)) == counted(tables, ds, period_days)
+
+
+def test_the_bag_of_a_longer_period_is_the_sum_of_the_shorter_ones(built):
+    ds, first, between = CUTOFFS[2], date(2022, 2, 1), date(2022, 6, 13)
+    short, long = (
+        model_bags.open_bags(built(f"{n}", ds=ds, period_days=n), interests=VERSION).read() for n in (10, 30)
+    )
+    whole, newer = (entries(built(f"from {a}", ds=ds, first=a, period_days=1)) for a in (first, between))
+    older = {key: count for key, count in whole.items() if key[1] >= (ds - between).days}
+
+    for name, values in vars(short.merged(3)).items():
+        np.testing.assert_array_equal(values, getattr(long, name), err_msg=name)
+    assert whole == newer + Counter(older) and newer and older
+
+
+def test_without_late_arrivals_two_adjoining_runs_add_up_to_one(spark, tmp_path):
+    tables = story()
+    lake, clusters = write_lake(tmp_path / "lake", tables), write_interests(tmp_path / "clusters", modulo(tables))
+    first, between, ds = date(2022, 1, 1), date(2022, 6, 13), CUTOFFS[2]
+    found = {}
+    for name, start, end in (("whole", first, ds), ("older", first, between), ("newer", between, ds)):
+        settings, out = Settings(lake=str(lake)), tmp_path / name
+        build_bags(spark, settings, ds=end, first=start, period_days=1000, clusters=clusters, out=out)
+        found[name] = entries(out)
+
+    assert found["whole"] == found["older"] + found["newer"]
+
+
+def test_what_happens_or_arrives_at_the_cutoff_or_later_changes_no_byte(spark, tables, built, clusters, tmp_path):
+    ds = CUTOFFS[1]
+    before = {s: [r for source, r in known_before(tables, ds) if source == s] for s in EVENT_SOURCES}
+    later = [event("clicks", "u001", cutoff_instant(ds)), event("clicks", "u001", cutoff_instant(ds) - timedelta(1))]
+    later[1]["arrival_time"] = cutoff_instant(ds)
+    lake = write_lake(tmp_path / "lake", before | {"clicks": before["clicks"] + later})
+    build_bags(spark, Settings(lake=str(lake)), ds=ds, clusters=clusters, out=tmp_path / "past")
+
+    assert digests(tmp_path / "past") == digests(built(ds=ds))
+
+
+def test_a_second_run_leaves_the_same_bytes(built):
+    first = digests(built(ds=CUTOFFS[2]))
+
+    assert digests(built(ds=CUTOFFS[2])) == first and len(first) == 2
+
+
+def test_the_manifest_tells_what_was_counted(tables, built):
+    ds = CUTOFFS[1]
+    out = built(ds=ds, first=date(2022, 2, 1), period_days=14)
+    expected = counted(tables, ds, 14, date(2022, 2, 1))
+
+    assert json.loads((out / "manifest.json").read_text()) == {
+        "template_version": TEMPLATE_VERSION,
+        "lake": "lake",
+        "ds": "2022-08-01",
+        "from": "2022-02-01",
+        "period_days": 14,
+        "interests": VERSION,
+        "clusters": CLUSTERS,
+        "users": len({user for user, _, _ in expected}),
+        "events": sum(expected.values()),
+        "rows": len({(user, ago) for user, ago, _ in expected}),
+    }
+
+
+def test_texts_are_those_of_every_event_known_before_the_cutoff(spark, tables, lake, tmp_path):
+    ds = CUTOFFS[0]
+    build_texts(spark, Settings(lake=str(lake)), ds=ds, out=tmp_path / "texts")
+
+    table = pq.read_table(str(tmp_path / "texts"))
+    expected = {text_key(text): text for source, row in known_before(tables, ds) for text in [text_of(source, row)]}
+    assert dict(zip(table["text_key"].to_pylist(), table["text"].to_pylist(), strict=True)) == expected
+    assert table["text_key"].to_pylist() == sorted(expected)
+
+
+def test_a_hundred_thousand_events_of_one_user_are_bags_of_at_most_k_interests(spark, tmp_path):
+    """Counts are collected, not events: an array is no longer than the distinct interests of its period."""
+    events, items, most = 100_000, 2_000, 100_000
+    random = np.random.default_rng(3)
+    item, age = random.integers(0, items, events), random.integers(0, 300, events)
+    (tmp_path / "lake" / "bills").mkdir(parents=True)
+    times = pa.array([day(float(a)) for a in age], pa.timestamp("us", tz="UTC"))
+    columns = {"user_id": ["heavy"] * events, "event_time": times, "item": [f"item {i}" for i in item]}
+    pq.write_table(pa.table(columns), tmp_path / "lake" / "bills" / "part-00000.parquet")
+    (tmp_path / "lake" / "lake.yaml").write_text("name: heavy\nsources: [bills]\n")
+    of_text = {text_key(f"item {i}"): (i * 49_999) % most for i in range(items)}
+    clusters = write_interests(tmp_path / "clusters", of_text, clusters=most)
+
+    build_bags(
+        spark, Settings(lake=str(tmp_path / "lake")), ds=day(300).date(), clusters=clusters, out=tmp_path / "bags"
+    )
+
+    bags = model_bags.open_bags(tmp_path / "bags", interests=VERSION).read()
+    expected = Counter(zip(((299 - age) // 30).tolist(), ((item * 49_999) % most).tolist(), strict=True))
+    assert bags.count_N.sum() == events and bags.users == ("heavy",)
+    assert np.bincount(bags.ago_N).max() <= items
+    assert dict(zip(zip(bags.ago_N, bags.interest_N, strict=True), bags.count_N, strict=True)) == expected
+
+
+class TestRefusals:
+    """What cannot be counted is named, and nothing is published."""
+
+    def refused(self, spark, lake, clusters, tmp_path, **options) -> str:
+        with pytest.raises(FoundError) as error:
+            build_bags(
+                spark, Settings(lake=str(lake)), **{"ds": CUTOFFS[0], "clusters": clusters} | options, out=tmp_path / "o"
+            )
+        assert not (tmp_path / "o").exists()
+        return str(error.value)
+
+    def test_texts_without_an_interest(self, spark, lake, tables, tmp_path):
+        of_text = modulo(tables)
+        lost = [text_key(text_of(*known_before(tables, CUTOFFS[0])[0]))]
+        clusters = write_interests(tmp_path / "clusters", {k: v for k, v in of_text.items() if k not in lost})
+
+        assert self.refused(spark, lake, clusters, tmp_path) == (
+            "1 texts have no interest: run `build_interests.py texts` for this ds, then "
+            "`python -m model.lurm.cluster assign`."
+        )
+
+    def test_no_interests(self, spark, lake, tmp_path):
+        assert self.refused(spark, lake, tmp_path / "none", tmp_path) == (
+            f"no interests in {tmp_path / 'none'}: run `python -m model.lurm.cluster fit` first."
+        )
+
+    def test_interests_of_another_template_version(self, spark, lake, tmp_path):
+        clusters = write_interests(tmp_path / "clusters", {}, template_version=0)
+
+        assert self.refused(spark, lake, clusters, tmp_path) == (
+            f"the interests in {clusters} are of template version 0, this code renders version {TEMPLATE_VERSION}: run "
+            "`python -m model.lurm.cluster fit` again."
+        )
+
+    def test_a_period_of_no_day(self, spark, lake, clusters, tmp_path):
+        told = self.refused(spark, lake, clusters, tmp_path, period_days=0)
+
+        assert told == "a period has at least 1 day, found --period-days 0."
+
+    def test_a_cutoff_before_every_event(self, spark, lake, clusters, tmp_path):
+        told = self.refused(spark, lake, clusters, tmp_path, ds=date(2021, 1, 1))
+
+        assert told.startswith("no event of lake is known before 2021-01-01: its first event is at 2022-01-")
+        assert told.endswith(" UTC. Choose a later cut-off.")
+
+    def test_a_start_after_every_event(self, spark, lake, clusters, tmp_path):
+        told = self.refused(spark, lake, clusters, tmp_path, first=date(2022, 2, 20))
+
+        assert told.startswith("no event of lake is known before 2022-02-20 from 2022-02-20 on: its first event is at ")
+
+    def test_texts_before_every_event(self, spark, lake, tmp_path):
+        with pytest.raises(FoundError, match="no event of lake is known before 2021-01-01"):
+            build_texts(spark, Settings(lake=str(lake)), ds=date(2021, 1, 1), out=tmp_path / "texts")
+        assert not (tmp_path / "texts").exists()
+
+
+def test_the_steps_of_lurm_are_commands_that_exist():
+    values = {"ds": "2022-08-01", "clusters": "100", "period_days": "30"}
+    spark_steps = [step for step in INTERESTS if step.command[0] == "spark-submit"]
+
+    for step in spark_steps:
+        command, job, *rest = step.argv(values)
+        assert (command, Path(job)) == ("spark-submit", PROJECT / "spark_jobs" / "build_interests.py")
+        assert arguments().parse_args(rest).ds == "2022-08-01"
+    modules = [step.argv(values)[2] for step in INTERESTS if step not in spark_steps]
+    assert all((PROJECT / f"{module.replace('.', '/')}.py").is_file() for module in modules) and len(modules) == 3
