@@ -40,7 +40,7 @@ def text_counts(events: DataFrame, *, ds: date, period_days: int) -> DataFrame:
 
 
 def bags(counts: DataFrame, interest_of_text: DataFrame) -> DataFrame:
-    """One row per user and period with events: user_id, periods_ago, `interests` (ascending) and their `counts`, all int.
+    """One row per user and period with events: user_id, periods_ago, `interests` (ascending), their `counts`, all int.
 
     Counts add up: the bag of a longer period is the sum of the bags of the shorter ones that it is made of.
     """

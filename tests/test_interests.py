@@ -211,10 +211,9 @@ class TestRefusals:
     """What cannot be counted is named, and nothing is published."""
 
     def refused(self, spark, lake, clusters, tmp_path, **options) -> str:
+        chosen = {"ds": CUTOFFS[0], "clusters": clusters, "out": tmp_path / "o"} | options
         with pytest.raises(FoundError) as error:
-            build_bags(
-                spark, Settings(lake=str(lake)), **{"ds": CUTOFFS[0], "clusters": clusters} | options, out=tmp_path / "o"
-            )
+            build_bags(spark, Settings(lake=str(lake)), **chosen)
         assert not (tmp_path / "o").exists()
         return str(error.value)
 

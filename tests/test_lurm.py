@@ -101,8 +101,8 @@ class TestKMeans:
         assert all(len(set(group.tolist())) == 1 for group in place) and len(set(place[:, 0].tolist())) == 5
 
     def test_an_empty_cluster_starts_anew_at_the_farthest_point(self):
-        far = torch.tensor([0.0, 0.0, 1.0])
-        point = torch.stack([torch.tensor([1.0, 0.0, 0.0])] * 9 + [F.normalize(torch.tensor([1.0, 0.2, 0.0]), dim=0), far])
+        near, beside, far = [1.0, 0.0, 0.0], [1.0, 0.2, 0.0], [0.0, 0.0, 1.0]
+        point = F.normalize(torch.tensor([near] * 9 + [beside, far]), dim=1)
 
         found = {tuple(c.tolist()) for seed in range(6) for c in spherical_kmeans(point, 3, seed=seed)}
 
@@ -199,13 +199,13 @@ class TestInterests:
         with pytest.raises(FoundError) as error:
             assign_texts(work, CachedEncoder(work.text_cache, other))
         assert str(error.value) == (
-            f"the interests in {current_interests(work)} were made by the encoder toys, this one is other: use the same "
-            "--encoder, or run `python -m model.lurm.cluster fit` again."
+            f"the interests in {current_interests(work)} were made by the encoder toys, this one is other: use the "
+            "same --encoder, or run `python -m model.lurm.cluster fit` again."
         )
 
     def test_missing_and_damaged_interests_are_refused(self, work, tmp_path):
         folder = current_interests(work)
-        with pytest.raises(FoundError, match=r"no current model in .*: run `python -m model\.lurm\.cluster fit` first\."):
+        with pytest.raises(FoundError, match=r"no current model in .*: run `python -m model\.lurm\.cluster fit` first"):
             current_interests(Workdir(tmp_path / "elsewhere"))
         with pytest.raises(FoundError, match=r"no texts in .*: run spark_jobs/build_interests\.py texts first\."):
             cluster_texts(Workdir(tmp_path / "no"), CachedEncoder(tmp_path, Toys()), clusters=2, seed=0)
@@ -216,7 +216,7 @@ class TestInterests:
         with pytest.raises(FoundError, match=f"are of version .*, their config says {folder.name}: run"):
             Interests.load(folder)
         save_file({"centre": state["centre"]}, str(folder / CENTROIDS))
-        with pytest.raises(FoundError, match=r"lacks \['centroids'\]: run `python -m model\.lurm\.cluster fit` again\."):
+        with pytest.raises(FoundError, match=r"lacks \['centroids'\]: run `python -m model\.lurm\.cluster fit`"):
             Interests.load(folder)
 
 
@@ -278,7 +278,7 @@ class TestBags:
         assert lives_of(folder.read()) == {user: life for user, life in LIVES.items() if life}
 
     def test_missing_bags_and_bags_of_other_interests_are_refused(self, tmp_path):
-        with pytest.raises(FoundError, match=r"no bags of interests in .*: run spark_jobs/build_interests\.py bags first"):
+        with pytest.raises(FoundError, match=r"no bags of interests in .*: run spark_jobs/build_interests\.py bags"):
             open_bags(tmp_path, interests="v")
         write_bags(tmp_path / "bags", LIVES, interests="v")
         with pytest.raises(FoundError) as error:
@@ -419,7 +419,7 @@ class TestEncoder:
         with pytest.raises(FoundError, match=r"unknown more; scale_SM has shape \[1, 1\] instead of \[3, 3\]\. Train"):
             MultiAnchorEncoder.load(folder)
         (folder / CONFIG).unlink()
-        with pytest.raises(FoundError, match=r"no multi-anchor encoder in .*: run `python -m model\.lurm\.train` first"):
+        with pytest.raises(FoundError, match=r"no multi-anchor encoder in .*: run `python -m model\.lurm\.train`"):
             MultiAnchorEncoder.load(folder)
 
     @pytest.mark.parametrize(("wrong", "told"), [
