@@ -92,12 +92,11 @@ def zero_shot(
     encoder: MultiAnchorEncoder, bags: Bags, interests: Interests, query: torch.Tensor, asked: Labels
 ) -> tuple[float, float]:
     """Mean AUC and specificity of the best anchor's answer to each scenario's sentence."""
-    score_UC = best_anchor(encoder.in_text_space(bags, interests), query).numpy()
+    scored = best_anchor(encoder.in_text_space(bags, interests), query).numpy()
     places = {user: i for i, user in enumerate(bags.users)}
-    worst = score_UC.min(0)
+    worst = scored.min(0)
     scores = {
-        s: {u: float(score_UC[places[u], c] if u in places else worst[c]) for u in asked[s]}
-        for c, s in enumerate(asked)
+        s: {u: float(scored[places[u], c] if u in places else worst[c]) for u in asked[s]} for c, s in enumerate(asked)
     }
     aucs = [auc(np.array(list(asked[s].values())), np.array(list(scores[s].values()))) for s in asked]
     return float(np.mean(aucs)), specificity(scores, asked)[0]

@@ -79,10 +79,9 @@ class TestKMeans:
         assert max(seen) == 54
 
     def test_iterations_are_lloyd_s(self):
-        """Against a plain loop; far groups, so that none runs empty."""
+        """Against a plain loop."""
         point = units(60, 4)
-        start = torch.randperm(60, generator=torch.Generator().manual_seed(5))[:4]
-        centroid = point[start].numpy()
+        centroid = point[kmeans.start(point, 4, seed=5)].numpy()
         for _ in range(2):
             own = [int(np.argmax(centroid @ p)) for p in point.numpy()]
             means = [sum(p for p, c in zip(point.numpy(), own, strict=True) if c == k) for k in range(4)]
@@ -110,6 +109,15 @@ class TestKMeans:
         for seed in range(6):
             assert spherical_kmeans(point, 3, seed=seed).isfinite().all()
             assert (nearest(point, spherical_kmeans(point, 3, seed=seed))[1] > 0.98).all()
+
+    @pytest.mark.parametrize("clusters", [1, 7, 40, 49, 50])
+    def test_the_start_is_of_different_points_that_lie_apart(self, clusters):
+        point = F.normalize(units(5, 8).repeat(10, 1) + 1e-3 * units(50, 8, seed=1), dim=1)
+
+        place = kmeans.start(point, clusters, seed=clusters)
+
+        assert len(set(place.tolist())) == clusters
+        assert len({i % 5 for i in place.tolist()[:5]}) == min(clusters, 5)
 
     def test_there_are_never_more_clusters_than_points(self):
         assert torch.equal(spherical_kmeans(units(6, 3), 100, seed=0), units(6, 3))
@@ -445,7 +453,7 @@ class TestEncoder:
 class TestContrast:
     @pytest.mark.parametrize("users", [1, 2, 5])
     def test_nt_xent_is_the_formula(self, users):
-        one, other = torch.randn(users, 3), torch.randn(users, 3)
+        one, other = 2 * units(users, 3), 3 * units(users, 3, seed=1)
         views = [v / np.linalg.norm(v) for v in torch.cat([one, other]).numpy()]
         total = 0.0
         for i in range(2 * users):

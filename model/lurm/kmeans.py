@@ -3,34 +3,32 @@
 Shape suffixes: N points, K clusters, E width, C points of one chunk.
 """
 
-from collections.abc import Iterator
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 CELLS = 1 << 24
 ITERATIONS = 10
+ROUNDS = 16
 
 
 def nearest(point_NE: Tensor, centroid_KE: Tensor) -> tuple[Tensor, Tensor]:
     """The centroid of the largest inner product of each point, the first of several: places int64 [N], products [N]."""
-    found = [_nearest(chunk_CE, centroid_KE) for chunk_CE in _chunks(point_NE, len(centroid_KE))]
-    places, products = zip(*found, strict=True) if found else ((), ())
-    return torch.cat([*places, torch.zeros(0, dtype=torch.int64)]), torch.cat([*products, point_NE.new_zeros(0)])
+    chunks = point_NE.split(max(1, CELLS // len(centroid_KE)))
+    places, products = zip(*(_nearest(chunk_CE, centroid_KE) for chunk_CE in chunks), strict=True)
+    return torch.cat(places), torch.cat(products)
 
 
 def spherical_kmeans(point_NE: Tensor, clusters: int, *, seed: int, iterations: int = ITERATIONS) -> Tensor:
     """Unit centroids [K, E] of unit points; K is `clusters`, at most N. On a CPU the same seed gives the same bits.
 
-    Lloyd's algorithm from K different points (Dhillon and Modha 2001). A cluster that lost its points starts anew
-    at one of the points that are farthest from their own centroid. K = N needs no iteration: each point is a cluster.
+    Lloyd's algorithm (Dhillon and Modha 2001). A cluster that lost its points starts anew at one of the points that
+    are farthest from their own centroid. K = N needs no iteration: each point is a cluster.
     """
     clusters = min(clusters, len(point_NE))
     if clusters == len(point_NE):
         return point_NE.clone()
-    start_K = torch.randperm(len(point_NE), generator=torch.Generator().manual_seed(seed))[:clusters]
-    centroid_KE = point_NE[start_K]
+    centroid_KE = point_NE[start(point_NE, clusters, seed=seed)]
     for _ in range(iterations):
         place_N, cosine_N = nearest(point_NE, centroid_KE)
         moved_KE = _means(point_NE, place_N, clusters)
@@ -43,8 +41,19 @@ def spherical_kmeans(point_NE: Tensor, clusters: int, *, seed: int, iterations: 
     return centroid_KE
 
 
-def _chunks(point_NE: Tensor, clusters: int) -> Iterator[Tensor]:
-    return iter(point_NE.split(max(1, CELLS // max(1, clusters)))) if len(point_NE) else iter(())
+def start(point_NE: Tensor, clusters: int, *, seed: int) -> Tensor:
+    """The places [K] of K different points that lie apart: drawn in a few rounds, each point as likely as it is far
+    from those drawn before (k-means++, Arthur and Vassilvitskii 2007, where K is at most ROUNDS)."""
+    generator = torch.Generator().manual_seed(seed)
+    far_N, drawn = point_NE.new_full((len(point_NE),), 2.0), torch.zeros(0, dtype=torch.int64)
+    rounds = min(ROUNDS, clusters)
+    for number in range(rounds):
+        count = clusters * (number + 1) // rounds - len(drawn)
+        new = torch.multinomial(far_N, count, generator=generator)
+        drawn = torch.cat([drawn, new])
+        far_N = torch.minimum(far_N, 1 - nearest(point_NE, point_NE[new])[1]).clamp(min=1e-6)
+        far_N[drawn] = 0.0
+    return drawn
 
 
 def _nearest(chunk_CE: Tensor, centroid_KE: Tensor) -> tuple[Tensor, Tensor]:

@@ -90,7 +90,7 @@ def _checked(loss: float, step: int) -> float:
     if not math.isfinite(loss):
         raise FoundError(f"the loss of step {step} is {loss}: lower the learning rate.")
     if (step + 1) % REPORT_EVERY == 0:
-        print(f"step {step + 1} nt_xent {loss:.4f}", flush=True)
+        print(f"step {step + 1} nt_xent {loss:.4f}", file=sys.stderr, flush=True)
     return loss
 
 
