@@ -50,7 +50,7 @@ def build_bags(
     clusters: Path,
     out: Path,
 ) -> None:
-    """Publishes `out`: part-*.parquet with a bag per user and period of [first, ds), and manifest.json.
+    """Publishes `out`: bags/part-*.parquet, a bag per user and period of [first, ds), and manifest.json.
 
     The full life of a user is counted, none of it at or after ds. `clusters` is one version of the interests.
     Raises FoundError for a text without an interest.
@@ -79,9 +79,8 @@ def build_bags(
     }
 
     def write(folder: Path) -> None:
-        rows = interests.write_bags(
-            interests.bags(counts, interest_of_text), folder, users=total.users, events=total.events
-        )
+        found = interests.bags(counts, interest_of_text)
+        rows = interests.write_bags(found, folder / "bags", users=total.users, events=total.events)
         write_json(folder / "manifest.json", told | {"rows": rows})
 
     publish(out, write)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def counted(tables, ds: date, period_days: int, first: date = date(1970, 1, 1)) 
 
 def entries(out: Path) -> Counter:
     """{(user, periods ago, interest): count} of a folder; each bag is there once, in ascending order."""
-    rows = pq.read_table(str(out)).to_pylist()
+    rows = pq.read_table(str(out / "bags")).to_pylist()
     assert len({(row["user_id"], row["periods_ago"]) for row in rows}) == len(rows)
     found: Counter = Counter()
     for row in rows:
@@ -82,7 +83,7 @@ def entries(out: Path) -> Counter:
 
 @pytest.fixture(scope="module")
 def tables():
-    return late(story())
+    return {source: rows for source, rows in late(story()).items() if source in ("bills", "searches")}
 
 
 @pytest.fixture(scope="module")
@@ -95,71 +96,34 @@ def clusters(tables, tmp_path_factory):
     return write_interests(tmp_path_factory.mktemp("clusters") / VERSION, modulo(tables))
 
 
-@pytest.fixture
-def built(spark, lake, clusters, tmp_path):
-    """Builds the bags of the story; returns their folder."""
+@pytest.fixture(scope="module")
+def built(spark, lake, clusters, tmp_path_factory):
+    """Builds the bags of the story as of a ds, once for the same options; returns their folder."""
 
-    def build(name: str = "bags", **options) -> Path:
-        build_bags(spark, Settings(lake=str(lake)), clusters=clusters, out=tmp_path / name, **options)
-        return tmp_path / name
+    @cache
+    def build(ds: date, period_days: int, first: date | None = None) -> Path:
+        out = tmp_path_factory.mktemp("built") / "bags"
+        settings = Settings(lake=str(lake))
+        build_bags(spark, settings, ds=ds, first=first, period_days=period_days, clusters=clusters, out=out)
+        return out
 
     return build
 
 
-@pytest.mark.parametrize(("ds", "period_days"), [(CUTOFFS[0], 7), (CUTOFFS[1], 1), (CUTOFFS[2], 30)], ids=str)
-def test_bags_count_every_known_event_of_the_full_life(tables, built, ds, period_days):
-    assert entries(built(ds=ds, period_days=period_days)) == counted(tables, ds, period_days)
+RUNS = [(CUTOFFS[0], 7), (CUTOFFS[1], 14, date(2022, 2, 1)), (CUTOFFS[2], 30)]
 
 
-def test_the_bag_of_a_longer_period_is_the_sum_of_the_shorter_ones(built):
-    ds, first, between = CUTOFFS[2], date(2022, 2, 1), date(2022, 6, 13)
-    short, long = (
-        model_bags.open_bags(built(f"{n}", ds=ds, period_days=n), interests=VERSION).read() for n in (10, 30)
-    )
-    whole, newer = (entries(built(f"from {a}", ds=ds, first=a, period_days=1)) for a in (first, between))
-    older = {key: count for key, count in whole.items() if key[1] >= (ds - between).days}
+@pytest.mark.parametrize("run", RUNS, ids=str)
+def test_bags_count_every_known_event_of_the_full_life(tables, built, run):
+    expected = counted(tables, *run)
 
-    for name, values in vars(short.merged(3)).items():
-        np.testing.assert_array_equal(values, getattr(long, name), err_msg=name)
-    assert whole == newer + Counter(older) and newer and older
-
-
-def test_without_late_arrivals_two_adjoining_runs_add_up_to_one(spark, tmp_path):
-    tables = story()
-    lake, clusters = write_lake(tmp_path / "lake", tables), write_interests(tmp_path / "clusters", modulo(tables))
-    first, between, ds = date(2022, 1, 1), date(2022, 6, 13), CUTOFFS[2]
-    found = {}
-    for name, start, end in (("whole", first, ds), ("older", first, between), ("newer", between, ds)):
-        settings, out = Settings(lake=str(lake)), tmp_path / name
-        build_bags(spark, settings, ds=end, first=start, period_days=1000, clusters=clusters, out=out)
-        found[name] = entries(out)
-
-    assert found["whole"] == found["older"] + found["newer"]
-
-
-def test_what_happens_or_arrives_at_the_cutoff_or_later_changes_no_byte(spark, tables, built, clusters, tmp_path):
-    ds = CUTOFFS[1]
-    before = {s: [r for source, r in known_before(tables, ds) if source == s] for s in EVENT_SOURCES}
-    later = [event("clicks", "u001", cutoff_instant(ds)), event("clicks", "u001", cutoff_instant(ds) - timedelta(1))]
-    later[1]["arrival_time"] = cutoff_instant(ds)
-    lake = write_lake(tmp_path / "lake", before | {"clicks": before["clicks"] + later})
-    build_bags(spark, Settings(lake=str(lake)), ds=ds, clusters=clusters, out=tmp_path / "past")
-
-    assert digests(tmp_path / "past") == digests(built(ds=ds))
-
-
-def test_a_second_run_leaves_the_same_bytes(built):
-    first = digests(built(ds=CUTOFFS[2]))
-
-    assert digests(built(ds=CUTOFFS[2])) == first and len(first) == 2
+    assert entries(built(*run)) == expected and expected
 
 
 def test_the_manifest_tells_what_was_counted(tables, built):
-    ds = CUTOFFS[1]
-    out = built(ds=ds, first=date(2022, 2, 1), period_days=14)
-    expected = counted(tables, ds, 14, date(2022, 2, 1))
+    expected = counted(tables, *RUNS[1])
 
-    assert json.loads((out / "manifest.json").read_text()) == {
+    assert json.loads((built(*RUNS[1]) / "manifest.json").read_text()) == {
         "template_version": TEMPLATE_VERSION,
         "lake": "lake",
         "ds": "2022-08-01",
@@ -171,6 +135,40 @@ def test_the_manifest_tells_what_was_counted(tables, built):
         "events": sum(expected.values()),
         "rows": len({(user, ago) for user, ago, _ in expected}),
     }
+
+
+def test_the_bag_of_a_longer_period_is_the_sum_of_the_shorter_ones(built):
+    short, long = (model_bags.open_bags(built(CUTOFFS[2], n), interests=VERSION).read() for n in (10, 30))
+
+    for name, values in vars(short.merged(3)).items():
+        np.testing.assert_array_equal(values, getattr(long, name), err_msg=name)
+
+
+def test_two_adjoining_runs_add_up_to_one(spark, tmp_path):
+    """[a, c) is [a, b) and [b, c), where nothing arrives late."""
+    tables = {"searches": story()["searches"]}
+    lake, clusters = write_lake(tmp_path / "lake", tables), write_interests(tmp_path / "clusters", modulo(tables))
+    a, b, c = date(2022, 1, 9), date(2022, 6, 13), CUTOFFS[2]
+    found = {}
+    for start, end in ((a, c), (a, b), (b, c)):
+        settings, out = Settings(lake=str(lake)), tmp_path / f"{start} {end}"
+        build_bags(spark, settings, ds=end, first=start, period_days=1_000, clusters=clusters, out=out)
+        found[start, end] = entries(out)
+
+    assert found[a, c] == found[a, b] + found[b, c] and found[a, b] and found[b, c]
+
+
+def test_what_happens_or_arrives_at_the_cutoff_or_later_changes_no_byte(spark, tables, built, clusters, tmp_path):
+    """Nor does a second run: the lake of another future is read anew."""
+    ds, period_days = RUNS[0]
+    before = {s: [r for source, r in known_before(tables, ds) if source == s] for s in tables}
+    later = [event("searches", "u001", cutoff_instant(ds) - timedelta(days=n), query="buy tent") for n in (0, 1)]
+    later[1]["arrival_time"] = cutoff_instant(ds)
+    lake = write_lake(tmp_path / "lake", before | {"searches": before["searches"] + later})
+    settings, out = Settings(lake=str(lake)), tmp_path / "past"
+    build_bags(spark, settings, ds=ds, period_days=period_days, clusters=clusters, out=out)
+
+    assert digests(out) == digests(built(ds, period_days)) and len(digests(out)) == 2
 
 
 def test_texts_are_those_of_every_event_known_before_the_cutoff(spark, tables, lake, tmp_path):
@@ -245,19 +243,14 @@ class TestRefusals:
 
         assert told == "a period has at least 1 day, found --period-days 0."
 
-    def test_a_cutoff_before_every_event(self, spark, lake, clusters, tmp_path):
-        told = self.refused(spark, lake, clusters, tmp_path, ds=date(2021, 1, 1))
-
-        assert told.startswith("no event of lake is known before 2021-01-01: its first event is at 2022-01-")
-        assert told.endswith(" UTC. Choose a later cut-off.")
-
-    def test_a_start_after_every_event(self, spark, lake, clusters, tmp_path):
-        told = self.refused(spark, lake, clusters, tmp_path, first=date(2022, 2, 20))
+    def test_a_start_after_every_known_event(self, spark, lake, clusters, tmp_path):
+        told = self.refused(spark, lake, clusters, tmp_path, first=CUTOFFS[0])
 
         assert told.startswith("no event of lake is known before 2022-02-20 from 2022-02-20 on: its first event is at ")
+        assert told.endswith(" UTC. Choose a later cut-off.")
 
     def test_texts_before_every_event(self, spark, lake, tmp_path):
-        with pytest.raises(FoundError, match="no event of lake is known before 2021-01-01"):
+        with pytest.raises(FoundError, match="no event of lake is known before 2021-01-01: its first"):
             build_texts(spark, Settings(lake=str(lake)), ds=date(2021, 1, 1), out=tmp_path / "texts")
         assert not (tmp_path / "texts").exists()
 

@@ -98,7 +98,7 @@ class BagFolder:
 
     def files(self) -> Iterator[Bags]:
         """The bags of each file."""
-        yield from (_read(path) for path in sorted(self.folder.glob("part-*.parquet")))
+        yield from (_read(path) for path in sorted((self.folder / "bags").glob("part-*.parquet")))
 
     def read(self) -> Bags:
         """All bags."""
