@@ -23,7 +23,9 @@ from feature_repo.contracts.templates import EVENT_TEMPLATES, TEMPLATE_VERSION, 
 from feature_repo.contracts.windows import cutoff_instant
 from model.lurm import bags as model_bags
 from model.lurm.interests import write_interest_of_text
+from spark_jobs import interests
 from spark_jobs.build_interests import arguments, build_bags, build_texts
+from spark_jobs.lake import open_lake
 
 CUTOFFS = [date(2022, 2, 20), date(2022, 8, 1), date(2023, 3, 30)]
 CLUSTERS = 7
@@ -146,14 +148,15 @@ def test_the_bag_of_a_longer_period_is_the_sum_of_the_shorter_ones(built):
 
 def test_two_adjoining_runs_add_up_to_one(spark, tmp_path):
     """[a, c) is [a, b) and [b, c), where nothing arrives late."""
-    tables = {"searches": story()["searches"]}
-    lake, clusters = write_lake(tmp_path / "lake", tables), write_interests(tmp_path / "clusters", modulo(tables))
+    rows = {"searches": story()["searches"]}
+    lake = open_lake(spark, Settings(lake=str(write_lake(tmp_path / "lake", rows))))
+    of_text = spark.createDataFrame(list(modulo(rows).items()), "text_key bigint, interest int")
     a, b, c = date(2022, 1, 9), date(2022, 6, 13), CUTOFFS[2]
     found = {}
-    for start, end in ((a, c), (a, b), (b, c)):
-        settings, out = Settings(lake=str(lake)), tmp_path / f"{start} {end}"
-        build_bags(spark, settings, ds=end, first=start, period_days=1_000, clusters=clusters, out=out)
-        found[start, end] = entries(out)
+    for first, ds in ((a, c), (a, b), (b, c)):
+        events = interests.known_events(lake, first=first, ds=ds, partitions=2)
+        bags = interests.bags(interests.text_counts(events, ds=ds, period_days=1_000), of_text).collect()
+        found[first, ds] = Counter({(r.user_id, i): n for r in bags for i, n in zip(*r[2:], strict=True)})
 
     assert found[a, c] == found[a, b] + found[b, c] and found[a, b] and found[b, c]
 

@@ -74,7 +74,8 @@ class Bags:
         opens[1:] = (keys[:, 1:] != keys[:, :-1]).any(0)
         first = np.flatnonzero(opens)
         count_N = np.add.reduceat(self.count_N[order], first) if len(first) else self.count_N
-        return Bags(self.users, *keys[:, first], count_N)
+        user_M, ago_M, interest_M = keys[:, first]
+        return Bags(self.users, user_M, ago_M, interest_M, count_N)
 
 
 def bags_of(lives: Mapping[str, Mapping[int, Mapping[int, int]]]) -> Bags:
