@@ -329,12 +329,11 @@ def anchors_by_hand(encoder: MultiAnchorEncoder, life: dict, table: np.ndarray) 
                 own = periods.setdefault(ago // length, {})
                 own[interest] = own.get(interest, 0) + count
         for m in range(shape.anchors):
-            logits = {p: ages[s, min(int(math.log2(p * length + 1)), AGES - 1), m] for p in periods}
-            norm = sum(math.exp(x) for x in logits.values())
+            weights = {p: math.exp(ages[s, min(int(math.log2(p * length + 1)), AGES - 1), m]) for p in periods}
             for p, bag in periods.items():
                 size = math.sqrt(sum(math.log(1 + c) ** 2 for c in bag.values()))
                 for k, count in bag.items():
-                    alpha = share[s, m] * math.exp(logits[p]) / norm * math.log(1 + count) / size * gate[k, m]
+                    alpha = share[s, m] * weights[p] * math.log(1 + count) / size * gate[k, m]
                     pooled[m] += alpha * table[k]
                     mass[m] += alpha
     return pooled, mass

@@ -1,14 +1,15 @@
 """The self-supervised multi-anchor encoder (LURM, stage II): sparse bags of K interests -> M vectors per user.
 
 Only the paper's abstract is public; this is our reading of it. With w the log(1 + count) weights of a bag (unit
-vector), g(k) the soft gate of interest k over the anchors, a(p) the user's attention over their periods by age,
-c(s) the share of each scale:
+vector), g(k) the soft gate of interest k over the anchors, a(p) > 0 the weight of a period by its age, c(s) the
+share of each scale:
 
     alpha(n, m) = c_m(s) a_m(p) w(n) g_m(k)       for each entry n: interest k in period p of scale s
     anchor_m    = sum_n alpha(n, m) (W_m e_k)     e_k the embedding of interest k
 
 The scales are sums of the finest periods, and the whole life. An anchor is linear in the weighted bags, so that
-little is lost; the gates start as M groups of interests, so that the anchors differ.
+little is lost, and adds periods up: a mean over periods hides how often a user comes (docs/lurm.md). The gates start
+as M groups of interests, so that the anchors differ.
 
 Shape suffixes: N entries, R bags, B users, K interests, M anchors, D width, S scales, A ages, E text encoder width,
 C sentences.
@@ -26,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from feature_repo.contracts.errors import FoundError
-from model.blocks import segment_softmax, weighted_sum
+from model.blocks import weighted_sum
 from model.lurm import folders
 from model.lurm.bags import Bags
 from model.lurm.interests import Interests
@@ -111,8 +112,7 @@ class MultiAnchorEncoder(nn.Module):
         found = []
         for number, (length, life) in enumerate(lives):
             row_N, first_R = life.rows()
-            user_R, age_R = self._tensor(life.user_N[first_R]), self._tensor(age_buckets(life.ago_N[first_R] * length))
-            period_RM = segment_softmax(self.age_SAM[number, age_R], user_R, len(bags))
+            period_RM = self.age_SAM[number, self._tensor(age_buckets(life.ago_N[first_R] * length))].exp()
             interest_N = self._tensor(life.interest_N)
             weight_N1 = self._tensor(life.weights())[:, None]
             alpha_NM = share_SM[number] * period_RM[self._tensor(row_N)] * weight_N1 * gate_KM[interest_N]
