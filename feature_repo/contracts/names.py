@@ -18,6 +18,9 @@ INPUT_VIEWS = (HISTORY, SEARCHES, PROFILE, ACTIVITY)
 TRAINING_SERVICE = f"training_v{SCHEMA_VERSION}"
 SERVING_SERVICE = f"serving_v{SCHEMA_VERSION}"
 
+CENTROIDS, INTERESTS_CONFIG, INTEREST_OF_TEXT = "centroids.safetensors", "interests.json", "interest_of_text.parquet"
+"""The files of one version of the interests: K unit vectors, what they are, and (text_key, interest)."""
+
 ALIAS = "users"
 """The Milvus alias that serving reads."""
 
@@ -63,6 +66,28 @@ class Workdir:
     def current_model(self) -> Path:
         """A text file with the folder name of the model in service."""
         return self.models / "CURRENT"
+
+    @property
+    def interest_texts(self) -> Path:
+        """Every distinct event text (LURM)."""
+        return self.root / "interests" / "texts"
+
+    @property
+    def interest_clusters(self) -> Path:
+        """One folder per version of the interests, and CURRENT."""
+        return self.root / "interests" / "clusters"
+
+    def interest_bags(self, ds: date) -> Path:
+        return self.root / "interests" / "bags" / f"ds={ds.isoformat()}"
+
+    @property
+    def interest_encoder(self) -> Path:
+        """One folder per version of the multi-anchor encoder, and CURRENT."""
+        return self.root / "interests" / "encoder"
+
+    def interest_anchors(self, ds: date) -> Path:
+        """One parquet file."""
+        return self.root / "interests" / "anchors" / f"ds={ds.isoformat()}.parquet"
 
     @property
     def feast(self) -> Path:

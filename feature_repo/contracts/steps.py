@@ -70,3 +70,27 @@ NIGHTLY = (
         heading="load the embeddings into Feast's online store",
     ),
 )
+
+INTERESTS = (
+    Step("texts", _spark("build_interests", "texts", "--ds", "{ds}"), heading="list every distinct event text"),
+    Step(
+        "clusters",
+        ("python", "-m", "model.lurm.cluster", "fit", "--clusters", "{clusters}"),
+        after=("texts",),
+        heading="cluster the texts into interests",
+    ),
+    Step(
+        "bags",
+        _spark("build_interests", "bags", "--ds", "{ds}", "--period-days", "{period_days}"),
+        after=("clusters",),
+        heading="count each user's interests by period, over the full life",
+    ),
+    Step("encoder", ("python", "-m", "model.lurm.train", "--ds", "{ds}"), after=("bags",), heading="train the anchors"),
+    Step(
+        "anchors",
+        ("python", "-m", "model.lurm.embed", "--ds", "{ds}"),
+        after=("encoder",),
+        heading="several vectors per user",
+    ),
+)
+"""LURM beside FOUND's own vectors; a later ds assigns its new texts (`cluster assign`) and skips `encoder`."""
