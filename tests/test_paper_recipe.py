@@ -179,7 +179,7 @@ def test_negatives_from_the_whole_batch_make_the_forecast_harder(paper, paper_te
     cost = []
     for each in chosen:
         torch.manual_seed(0)
-        model = FoundModel(each, paper.vocabulary, centre_E=paper.text.centre_E, metadata=paper.metadata)
+        model = FoundModel(each, paper.vocabulary, paper.text.space, metadata=paper.metadata)
         cost.append(SelfSupervised(model, paper_texts)(columns, weight, step)[1]["cpc"].item())
 
     assert cost[1] > cost[0] + 0.5
