@@ -41,7 +41,7 @@ class TextSpace(nn.Module):
 
     def centred(self, encoded_NE: Tensor) -> Tensor:
         """Unit vectors [N, E], in the precision of what is given."""
-        return F.normalize(encoded_NE - self.centre_E.to(encoded_NE.dtype), dim=-1)
+        return centre(encoded_NE, self.centre_E.to(encoded_NE.dtype))
 
     def asked(self, encoded_NE: Tensor) -> Tensor:
         """Unit vectors [N, E] of demands."""
@@ -51,3 +51,8 @@ class TextSpace(nn.Module):
             return demand_NE
         near_NK = (demand_NE.detach() @ self.landmark_LE.T).topk(nearest, dim=1).indices
         return F.normalize(demand_NE + PULL * F.normalize(self.landmark_LE[near_NK].mean(1), dim=-1), dim=-1)
+
+
+def centre(encoded_NE: Tensor, centre_E: Tensor) -> Tensor:
+    """Unit vectors [N, E] around a centre."""
+    return F.normalize(encoded_NE - centre_E, dim=-1)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from model.losses import (
+    choice_loss,
     cpc_loss,
     cpc_loss_in_batch,
     cycle_loss,
@@ -185,6 +186,21 @@ def test_infonce_equals_equation_13(users):
     )
 
 
+def test_choice_equals_the_formula_and_ignores_what_all_scores_of_a_user_share():
+    g = torch.Generator().manual_seed(4)
+    score, happens = torch.randn(4, 6, generator=g), torch.rand(4, 6, generator=g) < 0.4
+    happens[2] = False
+
+    actual = choice_loss(score, happens).item()
+
+    each = []
+    for b in range(4):
+        own = [cross_entropy(score[b].tolist(), c) for c in range(6) if happens[b, c]]
+        each.append(sum(own) / len(own) if own else 0.0)
+    assert actual == pytest.approx(sum(each) / 4, rel=1e-5)
+    assert choice_loss(score + torch.randn(4, 1, generator=g), happens).item() == pytest.approx(actual, rel=1e-5)
+
+
 @pytest.mark.parametrize("margin", [0.0, 0.5, 4.0])
 def test_triplet_equals_equation_14(margin):
     g = torch.Generator().manual_seed(6)
@@ -234,6 +250,7 @@ def test_the_order_of_users_changes_nothing(windows):
         lambda i: cpc_loss_in_batch(context[i], window[i], is_window[i], ahead=2),
         lambda i: cycle_loss(context[i], is_window[i], cycle=2),
         lambda i: sigmoid_loss(score[i], happens[i]),
+        lambda i: choice_loss(score[i], happens[i]),
         lambda i: infonce_loss(context[i, 0], window[i, 0]),
         lambda i: rtd_loss(score[i], happens[i]),
         lambda i: mlm_loss([score[i]], is_window[i].sum(1, keepdim=True) % 7, happens[i, :1]),
@@ -253,6 +270,7 @@ def test_a_user_of_weight_zero_is_as_if_absent(windows):
         lambda i, w: cpc_loss_in_batch(context[i], window[i], is_window[i], ahead=2, weight_B=w),
         lambda i, w: cycle_loss(context[i], is_window[i], cycle=2, weight_B=w),
         lambda i, w: sigmoid_loss(score[i], happens[i], w),
+        lambda i, w: choice_loss(score[i], happens[i], w),
         lambda i, w: rtd_loss(score[i], happens[i], w),
         lambda i, w: mlm_loss([score[i]], cells[i], happens[i, :1], w),
     ):
@@ -266,6 +284,7 @@ def test_uninformed_scores_cost_what_ignorance_costs(users):
 
     assert infonce_loss(equal, equal).item() == pytest.approx(math.log(users), rel=1e-5)
     assert sigmoid_loss(torch.zeros(users, 3), torch.rand(users, 3) < 0.5).item() == pytest.approx(math.log(2))
+    assert choice_loss(torch.zeros(users, 3), torch.eye(3)[:1].expand(users, 3)).item() == pytest.approx(math.log(3))
     assert rtd_loss(torch.zeros(users, 3), torch.rand(users, 3) < 0.5).item() == pytest.approx(math.log(2))
     masked = torch.ones(users, 1, dtype=torch.bool)
     assert mlm_loss([torch.zeros(users, 8)], torch.zeros(users, 1, dtype=torch.long), masked).item() == pytest.approx(

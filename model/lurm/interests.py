@@ -22,7 +22,7 @@ from feature_repo.contracts.names import CENTROIDS, INTEREST_OF_TEXT, INTERESTS_
 from feature_repo.contracts.templates import TEMPLATE_VERSION
 from model.lurm import folders
 from model.lurm.kmeans import nearest, spherical_kmeans
-from model.text_tower import centre
+from model.text_space import centre
 
 MOST_INTERESTS = 100_000
 
