@@ -41,6 +41,21 @@ def found_paper() -> Recipe:
     )
 
 
+def paper_small() -> Recipe:
+    """The paper's towers and losses at a size for 2 cores, with the packaged encoder for both language models."""
+    return Recipe(
+        name="paper_small",
+        stage1=Optimisation(steps=100, batch_users=192, learning_rate=4e-4),
+        stage2=Optimisation(steps=80, batch_users=64, learning_rate=4e-4),
+        embedding=256,
+        description_tokens=48,
+        windows=24,
+        table_layers=1,
+        alignment="infonce",
+        lora_learning_rate=4e-4,
+    )
+
+
 def tiny() -> Recipe:
     """Every module at its smallest; for tests."""
     return Recipe(
@@ -62,7 +77,7 @@ def tiny() -> Recipe:
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {f.__name__: f for f in (found_default, found_paper, tiny)}
+RECIPES: dict[str, Callable[[], Recipe]] = {f.__name__: f for f in (found_default, found_paper, paper_small, tiny)}
 
 
 def recipe(name: str, *, encoder: str = "", language_model: str = "") -> Recipe:
