@@ -57,7 +57,13 @@ def run(processes, folder, text_cache):
     return json.loads(line.removeprefix("REPORT"))
 
 
-SPLITS = [(ranks, split) for ranks, splits in ddp_gradients.SPLITS.items() for split in splits]
+def marks(processes):
+    """Four processes take long on two cores."""
+    return [pytest.mark.slow] if processes > 2 else []
+
+
+PROCESSES = [pytest.param(n, marks=marks(n)) for n in ddp_gradients.SPLITS]
+SPLITS = [pytest.param(n, split, marks=marks(n)) for n, splits in ddp_gradients.SPLITS.items() for split in splits]
 GROUPS = {
     "stage 1": {"user", "tasks"},
     "stage 2": {"user", "text", "lora", "late"},
@@ -74,7 +80,7 @@ def test_many_processes_give_the_loss_and_the_gradient_of_one(reports, kind, pro
     assert max(differences.values()) < 1e-5
 
 
-@pytest.mark.parametrize("processes", list(ddp_gradients.SPLITS))
+@pytest.mark.parametrize("processes", PROCESSES)
 @pytest.mark.parametrize("kind", list(GROUPS))
 def test_training_on_uneven_files_ends_with_equal_ranks(reports, kind, processes):
     run = reports(processes)[f"train {kind}"]
