@@ -270,6 +270,7 @@ def test_what_the_profile_lacks_is_not_understood_and_another_source_is_noted():
     assert parsed.conditions == (Behaviour("", "tea"),)
     assert parsed.rest == ("women", "aged 30")
     assert parsed.notes == ("this lake has no bills, so events of any source are meant",)
+    assert Grammar(NO_PROFILE, DAY).parse("Customers over 30 who will buy tea").rest == ("over 30",)
 
 
 def test_a_woman_in_a_topic_is_a_word():

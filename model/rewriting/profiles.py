@@ -52,8 +52,8 @@ def plain_rules(words: LakeWords) -> Iterator[Rule]:
 
 def bare_rules(words: LakeWords) -> Iterator[Rule]:
     """What amounts, counts and times leave over: "women", "over 30"."""
-    if age := next((c for c in words.numbers if c in AGE_COLUMNS), ""):
-        yield "profile", rf"{quantity()}(?: years)?{_ENDS}", _bare_age(age)
+    age = next((c for c in words.numbers if c in AGE_COLUMNS), "")
+    yield "profile" if age else "unknown", rf"{quantity()}(?: years)?{_ENDS}", _bare_age(age)
     column = next((c for c in words.categories if c in GENDER_COLUMNS), "")
     values = {value.lower(): value for value in words.categories.get(column, ())}
     for pattern, names in GENDERS:
@@ -124,6 +124,8 @@ def _bare_age(column: str) -> Callable[["re.Match[str]"], Any]:
     def read(match: "re.Match[str]") -> Any:
         found = comparison(match)
         compared = bool(match["low"] or match["pre"] or match["post"])
-        return (Profile(column, comparison=found),) if compared and 10 <= found.value <= 120 else None
+        if not compared or not 10 <= found.value <= 120:
+            return None
+        return (Profile(column, comparison=found),) if column else True
 
     return read
