@@ -9,6 +9,7 @@ regression on the fit split, its strength chosen by cross-validation there; AUC 
 import argparse
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -44,7 +45,7 @@ def build(lake: Path, work: Workdir, ds: date, *, clusters: int, period_days: in
     environment = os.environ | {name: str(path) for name, path in paths.items()}
     for step in INTERESTS:
         if step.name in ("texts", "clusters", "bags"):
-            subprocess.run(step.argv(values), env=environment, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(step.argv(values), env=environment, check=True, stdout=sys.stderr)
 
 
 def raw_bag(bags: Bags, interests: int) -> Any:
