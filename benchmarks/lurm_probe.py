@@ -9,6 +9,7 @@ regression on the fit split, its strength chosen by cross-validation there; AUC 
 import argparse
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -22,7 +23,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from feature_repo.contracts.names import Workdir
 from feature_repo.contracts.settings import read_settings
-from feature_repo.contracts.steps import INTERESTS
+from feature_repo.contracts.steps import INTERESTS, SPARK_CONF_DIR
 from model.evaluation.metrics import auc, specificity
 from model.evaluation.zero_shot import Scenario, read_labels, read_scenarios
 from model.lurm.bags import Bags, open_bags
@@ -40,10 +41,11 @@ Labels = Mapping[str, Mapping[str, int]]
 def build(lake: Path, work: Workdir, ds: date, *, clusters: int, period_days: int) -> None:
     """Runs the steps of LURM before the encoder."""
     values = {"ds": ds.isoformat(), "clusters": str(clusters), "period_days": str(period_days)}
-    environment = os.environ | {"FOUND_LAKE": str(lake.absolute()), "FOUND_WORKDIR": str(work.root.absolute())}
+    paths = {"FOUND_LAKE": lake.absolute(), "FOUND_WORKDIR": work.root, "SPARK_CONF_DIR": SPARK_CONF_DIR}
+    environment = os.environ | {name: str(path) for name, path in paths.items()}
     for step in INTERESTS:
         if step.name in ("texts", "clusters", "bags"):
-            subprocess.run(step.argv(values), env=environment, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(step.argv(values), env=environment, check=True, stdout=sys.stderr)
 
 
 def raw_bag(bags: Bags, interests: int) -> Any:
