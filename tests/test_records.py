@@ -44,7 +44,7 @@ def test_a_record_holds_what_the_run_was_and_gave(trained_folder, job, stage):
     assert set(record["history"][-1]) == {
         "step",
         "loss",
-        *(("alignment", "vector") if stage == 2 else ("cpc", "cycle", "mlm", "rtd")),
+        *(("alignment", "vector", "choice") if stage == 2 else ("cpc", "cycle", "mlm", "rtd")),
     }
     assert record["seconds"] > 0 and record["pairs_per_second"] > 0 and 0 <= record["text_cache_hit_rate"] <= 1
     assert set(record["environment"]["packages"]) >= {"torch", "transformers", "peft"}
@@ -113,7 +113,8 @@ def test_training_writes_tensorboard_events(trained_folder):
     (folder,) = trained_folder.glob("logs/stage2-*")
     told, history = events(folder), record_of(trained_folder, 2)["history"]
 
-    assert set(told) == {f"train/{n}" for n in ("loss", "alignment", "vector", "learning_rate", "pairs_per_second")}
+    names = ("loss", "alignment", "vector", "choice", "learning_rate", "pairs_per_second")
+    assert set(told) == {f"train/{name}" for name in names}
     assert [step for step, _ in told["train/loss"]] == [row["step"] for row in history]
     assert [loss for _, loss in told["train/loss"]] == pytest.approx([row["loss"] for row in history])
 
