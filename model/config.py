@@ -1,6 +1,7 @@
 """A recipe: every number that shapes a model or a run, frozen and validated."""
 
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from feature_repo.contracts.errors import FoundError
@@ -48,6 +49,9 @@ class Recipe:
     `embedding` 0 keeps the space of `encoder`, in which users recall the texts of their own history. Above 0 both
     towers project to that many features, as the paper does: `encoder` reads events and searches, and a language
     model of its own reads descriptions: `language_model`, or a second copy of the encoder where it is "".
+
+    `prefixes` are the shorter vectors that the sigmoid alignment trains as well (Matryoshka: Kusupati et al. 2022);
+    `served` is the one that a model gives, 0 for all features.
     """
 
     name: str
@@ -87,6 +91,8 @@ class Recipe:
     rephrased_share: float = 0.5
     vector_weight: float = 0.5
     choice_weight: float = 0.3
+    prefixes: tuple[int, ...] = ()
+    served: int = 0
 
     lora_rank: int = 8
     lora_alpha: int = 16
@@ -114,6 +120,7 @@ class Recipe:
                 raise FoundError(f"recipe {self.name}: {name} must lie in [0, 1), found {getattr(self, name)}.")
         self._check_choices()
         self._check_towers()
+        self._check_prefixes()
         if self.cpc_negatives == "in_batch" and self.stage1.chunk_users:
             raise FoundError(
                 f"recipe {self.name}: in-batch negatives need the whole batch at once, found stage1.chunk_users "
@@ -140,8 +147,18 @@ class Recipe:
                 f"{self.embedding}: set embedding to 0 or alignment to 'infonce'."
             )
 
+    def _check_prefixes(self) -> None:
+        if any(low >= high for low, high in pairwise((0, *self.prefixes))):
+            raise FoundError(f"recipe {self.name}: prefixes must ascend from 1 on, found {list(self.prefixes)}.")
+        trained = self.prefixes if self.alignment == "sigmoid" else ()
+        if self.served not in (0, *trained):
+            raise FoundError(
+                f"recipe {self.name}: vectors of {self.served} features are not trained; it has {list(trained)} "
+                "and, by 0, all."
+            )
+
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"prefixes": list(self.prefixes)}
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> "Recipe":
@@ -150,4 +167,4 @@ class Recipe:
         if strange := set(document) ^ known:
             raise FoundError(f"a recipe has exactly the keys {sorted(known)}; these differ: {sorted(strange)}.")
         stages = {s: Optimisation(**document[s]) for s in ("stage1", "stage2")}
-        return cls(**{**document, **stages})
+        return cls(**{**document, **stages, "prefixes": tuple(document["prefixes"])})

@@ -33,6 +33,7 @@ from model.words import led
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 EPOCH = date(1970, 1, 1)
+SPACE = ("centre_E", "landmark_LE")
 BASE = "text.adapted.base_model.model."
 
 
@@ -62,7 +63,7 @@ class FoundModel(nn.Module):
     @property
     def width(self) -> int:
         """The length of a user's and of a sentence's vector."""
-        return (self.recipe.embedding or self.encoder.width) + 2
+        return (self.recipe.served or self.recipe.embedding or self.encoder.width) + 2
 
     @property
     def encoder(self) -> TextEncoder:
@@ -153,7 +154,7 @@ class FoundModel(nn.Module):
             torch.as_tensor(each, dtype=torch.float64, device=self.device)
             for each in (vectors.vectors[vectors.rows(keys)], demand.late)
         )
-        near_V = self.late.nearness(self.text.space.centred(encoded_VE) @ late_E)
+        near_V = self.late.nearness(self.text.space.cosines(encoded_VE, late_E))
         sum_B = np.bincount(user_N, weights=weight_N * near_V.cpu().numpy()[place_N], minlength=len(texts))
         late_B = self.late.of_sums(torch.as_tensor(sum_B, dtype=torch.float64, device=self.device)[:, None])[:, 0]
         return scores + demand.late_weight * late_B.cpu().numpy() + demand.late_bias
@@ -233,8 +234,9 @@ class FoundModel(nn.Module):
             raise FoundError(f"the model in {path} has {differs}, this code needs {ours}: train it again.")
         recipe, vocabulary = Recipe.from_dict(document["recipe"]), Vocabulary.from_dict(document["vocabulary"])
         state = load_file(str(path / WEIGHTS))
-        parts = (state.get(f"text.space.{name}", torch.zeros(0, 0)) for name in ("centre_E", "landmark_LE"))
-        model = cls(recipe, vocabulary, TextSpace(*map(torch.zeros_like, parts)), metadata=document["metadata"])
+        centre_E, landmark_LE = (state.get(f"text.space.{name}", torch.zeros(0, 0)) for name in SPACE)
+        space = TextSpace(torch.zeros_like(centre_E), len(landmark_LE))
+        model = cls(recipe, vocabulary, space, metadata=document["metadata"])
         model.load_own_state(state, str(path / WEIGHTS))
         model.version = document["version"]
         return model.eval()

@@ -15,6 +15,7 @@ def found_default() -> Recipe:
         stage2=Optimisation(steps=300, batch_users=256, learning_rate=1e-3),
         windows=24,
         table_layers=1,
+        prefixes=(128, 256),
     )
 
 
@@ -73,6 +74,7 @@ def tiny() -> Recipe:
         lora_rank=2,
         lora_every=4,
         lora_texts=4,
+        prefixes=(24,),
         max_tokens=16,
     )
 

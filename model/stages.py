@@ -75,8 +75,8 @@ class Alignment(nn.Module):
     some of each user's own, 'did nothing', and concepts. The label is whether the sentence happens in the
     user's future, so an empty future is a row of negatives, a sentence two users share is no false negative,
     and scores are log odds. The users' vectors are trained to answer alone, as an index searches them, and
-    together with late interaction, which re-ranks what the index finds; a smaller term asks which of the candidates
-    a user does, whoever does much.
+    together with late interaction, which re-ranks what the index finds; their prefixes answer alone as well. A smaller
+    term asks which of the candidates a user does, whoever does much.
     `infonce` is equation (13) over one own sentence per user, negatives from every rank; it trains the vectors alone.
     """
 
@@ -125,10 +125,11 @@ class Alignment(nn.Module):
     def _sigmoid(self, columns: Columns, weight_B: Tensor, users: UserSide, asked: Asked, encoded_CE: Tensor) -> Terms:
         happens_BC = self._happens(columns, *asked)
         with float32(self.text_VE.device):
-            vector_BC, late_BC = self._scores(*users, encoded_CE, columns["cutoff_day"])
-            full = sigmoid_loss(vector_BC + late_BC, happens_BC, weight_B)
-            alone = sigmoid_loss(vector_BC, happens_BC, weight_B)
-            choice = choice_loss(vector_BC + late_BC, happens_BC, weight_B)
+            nested_PBC, late_BC = self._scores(*users, encoded_CE, columns["cutoff_day"])
+            score_BC = nested_PBC[-1] + late_BC
+            full = sigmoid_loss(score_BC, happens_BC, weight_B)
+            alone = torch.stack([sigmoid_loss(each, happens_BC, weight_B) for each in nested_PBC]).mean()
+            choice = choice_loss(score_BC, happens_BC, weight_B)
         recipe = self.model.recipe
         loss = full + recipe.vector_weight * alone + recipe.choice_weight * choice
         return loss, {"alignment": full, "vector": alone, "choice": choice}
@@ -152,9 +153,9 @@ class Alignment(nn.Module):
 
     def _scores(
         self, user_BM: Tensor, history: EncodedText, encoded_CE: Tensor, cutoff_day: "np.ndarray"
-    ) -> tuple[Tensor, Tensor]:
-        """[B, C] from the users' vectors and from late interaction; the biases once per distinct cut-off of the batch,
-        as the season asks."""
+    ) -> tuple[list[Tensor], Tensor]:
+        """[B, C] from the prefixes of the users' vectors, the whole last, and from late interaction; the biases once
+        per distinct cut-off of the batch, as the season asks."""
         days, day_of_B = np.unique(cutoff_day, return_inverse=True)
         tower = self.model.text
         assert isinstance(tower, TextTower)
@@ -162,9 +163,13 @@ class Alignment(nn.Module):
         read_CD = tower.bias_text(asked_CE)
         bias_TC2 = torch.stack([tower.seasonal(read_CD, int(day)) for day in days])
         bias_BC2 = bias_TC2.index_select(0, torch.from_numpy(day_of_B).to(bias_TC2.device))
-        vector_BC = user_BM[:, :1] + user_BM[:, 1:-1] @ tower.project(asked_CE).T + bias_BC2[..., 0]
+        text_CM = tower.project(asked_CE)
+        nested = [
+            user_BM[:, :1] + user_BM[:, 1 : 1 + size] @ text_CM[:, :size].T + bias_BC2[..., 0]
+            for size in (*self.model.recipe.prefixes, text_CM.shape[1])
+        ]
         late_BC = self.model.late(history, len(user_BM), self.text_VE, asked_CE)
-        return vector_BC, late_BC + bias_BC2[..., 1]
+        return nested, late_BC + bias_BC2[..., 1]
 
     def _candidates(self, future: "np.ndarray", step: Step) -> "np.ndarray":
         """Text rows, the same on every rank: by frequency, the users' own, and 'did nothing'."""

@@ -12,36 +12,47 @@ MAX_LANDMARKS = 2_000
 NEAREST_SHARE = 0.005
 """A demand looks at this share of the landmarks: at none, where a lake has few texts."""
 PULL = 0.5
+AXES_TEXTS = 50_000
+"""The principal axes are those of about so many texts: keys are hashes, so every n-th text is a random sample."""
 
 
 class TextSpace(nn.Module):
-    """Texts are unit vectors around the mean of the lake's texts, since what all share tells no user from another.
+    """Texts are unit vectors around the mean of the lake's texts, since what all share tells no user from another,
+    turned so that their principal axes come first: a prefix of a vector holds as much of the texts as so few numbers
+    can.
 
     A demand is said otherwise than the lake's texts are, so it is moved towards those nearest to it among the most
     frequent ones, the landmarks (pseudo-relevance feedback: Rocchio 1971).
     """
 
     centre_E: Tensor
+    axes_EE: Tensor
     landmark_LE: Tensor
 
-    def __init__(self, centre_E: Tensor, landmark_LE: Tensor | None = None) -> None:
+    def __init__(self, centre_E: Tensor, landmarks: int = 0) -> None:
         super().__init__()
+        width = len(centre_E)
         self.register_buffer("centre_E", centre_E)
-        self.register_buffer(
-            "landmark_LE", centre_E.new_zeros(0, len(centre_E)) if landmark_LE is None else landmark_LE
-        )
+        self.register_buffer("axes_EE", torch.eye(width, dtype=centre_E.dtype, device=centre_E.device))
+        self.register_buffer("landmark_LE", centre_E.new_zeros(landmarks, width))
 
     @classmethod
     def of(cls, vector_VE: "np.ndarray", count_V: "np.ndarray") -> "TextSpace":
         """The space of these texts; `count_V` says how often each is seen."""
         space = cls(torch.from_numpy(vector_VE.mean(0)))
+        some_NE = torch.from_numpy(vector_VE[:: 1 + len(vector_VE) // AXES_TEXTS])
+        space.axes_EE = principal_axes(centre(some_NE, space.centre_E))
         often = np.argsort(-count_V, kind="stable")[: min(MAX_LANDMARKS, int((count_V > 0).sum()))]
         space.landmark_LE = space.centred(torch.from_numpy(vector_VE[np.sort(often)]))
         return space
 
     def centred(self, encoded_NE: Tensor) -> Tensor:
         """Unit vectors [N, E], in the precision of what is given."""
-        return centre(encoded_NE, self.centre_E.to(encoded_NE.dtype))
+        return centre(encoded_NE, self.centre_E.to(encoded_NE.dtype)) @ self.axes_EE.to(encoded_NE.dtype).T
+
+    def cosines(self, encoded_NE: Tensor, asked_E: Tensor) -> Tensor:
+        """[N]: of texts and what is asked, turning the one vector instead of the many."""
+        return centre(encoded_NE, self.centre_E.to(encoded_NE.dtype)) @ (asked_E @ self.axes_EE.to(asked_E.dtype))
 
     def asked(self, encoded_NE: Tensor) -> Tensor:
         """Unit vectors [N, E] of demands."""
@@ -51,6 +62,14 @@ class TextSpace(nn.Module):
             return demand_NE
         near_NK = (demand_NE.detach() @ self.landmark_LE.T).topk(nearest, dim=1).indices
         return F.normalize(demand_NE + PULL * F.normalize(self.landmark_LE[near_NK].mean(1), dim=-1), dim=-1)
+
+
+def principal_axes(unit_VE: Tensor) -> Tensor:
+    """[E, E]: orthonormal rows, of the texts' largest mean square first; the signs are fixed."""
+    double_VE = unit_VE.double()
+    axes_EE = torch.linalg.eigh(double_VE.T @ double_VE).eigenvectors.flip(1).T
+    largest_E1 = axes_EE.gather(1, axes_EE.abs().argmax(1, keepdim=True))
+    return (axes_EE * largest_E1.sign()).to(unit_VE.dtype)
 
 
 def centre(encoded_NE: Tensor, centre_E: Tensor) -> Tensor:

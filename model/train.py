@@ -27,6 +27,7 @@ from model.journal import Journal
 from model.recipes import recipe as recipe_by_name
 from model.records import environment, write_record
 from model.sentences import Sentences
+from model.shorten import shorten
 from model.stages import Alignment, SelfSupervised
 from model.text_cache import CachedEncoder, TextTable
 from model.text_encoder import TextEncoder
@@ -95,6 +96,8 @@ def main() -> None:
         job = _job(settings, arguments, ranks)
         version = stage1(job) if arguments.stage == 1 else stage2(job)
         if ranks.is_first:
+            if arguments.stage == 2 and settings.vector_size:
+                version = shorten(job.models, settings.vector_size)
             print(f"stage {arguments.stage}: model {version} in {job.models}", flush=True)
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -175,6 +178,7 @@ def _job(settings: Settings, arguments: argparse.Namespace, ranks: Ranks) -> Job
     pairs = open_pairs(Path(arguments.pairs) if arguments.pairs else settings.work.pairs)
     named = recipe_by_name(settings.recipe, encoder=settings.encoder, language_model=settings.language_model)
     recipe = with_options(named, vars(arguments))
+    replace(recipe, served=settings.vector_size)  # an untrained size is refused before anything is trained
     encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
     models = Path(arguments.out) if arguments.out else settings.work.models
     return Job(pairs, recipe, CachedEncoder(settings.work.text_cache, encoder, ranks), models, settings.seed, ranks)

@@ -32,6 +32,7 @@ class Settings:
     recipe: str = "found_default"
     encoder: str = ""
     language_model: str = ""
+    vector_size: int = 0
     seed: int = 0
     spark_master: str = "local[2]"
     online_store: str = "sqlite"
