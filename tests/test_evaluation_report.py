@@ -13,7 +13,7 @@ from model.evaluation.pictures import SIDE, Picture, picture, read_pictures, wri
 from model.evaluation.report import Comparison, Method, markdown, page, write_report
 from model.evaluation.report.plan import Book
 from model.evaluation.report.svg import ticks
-from model.evaluation.report.tables import margins, overview, per_scenario, standings, verdicts
+from model.evaluation.report.tables import all_measures, margins, overview, per_scenario, standings, verdicts
 from model.evaluation.results import write
 
 VOID = {"meta", "path", "rect", "circle"}
@@ -64,10 +64,26 @@ def test_the_best_of_each_lake_is_marked_and_nothing_else(book):
     assert marked == [[True, True], *[[False, False]] * 5]
 
 
+def test_nothing_is_best_where_nothing_else_is():
+    alone = Book(PLAN, [result("found", "shop"), result("recency", "shop")])
+    table = all_measures(alone, "zero-shot", "shop")
+    best = {name: cell.best for name, cell in zip(table.header, table.rows[0], strict=True)}
+    assert best["AUC"] and not best["Brier"] and not best["ECE"]
+
+
+def test_the_size_of_the_audience_is_the_median_factor(book):
+    table = all_measures(book, "zero-shot", "shop")
+    ratios = [s.measures["size_ratio"].value for s in result("msdp", "shop").scenarios.values()]
+
+    assert row(table, "MSDP")[table.header.index("size off by")] == f"{np.median([max(r, 1 / r) for r in ratios]):.2f}"
+    assert row(table, "Recency")[table.header.index("size off by")] == "-"
+
+
 def test_a_method_no_better_than_its_random_twin_is_not_reproduced(book):
     cells = row(overview(book, "zero-shot"), "U-MLP One4all")
 
-    assert all(cell.startswith("not reproduced (not above chance): 0.5") for cell in cells[1:3])
+    assert cells[1].startswith("not reproduced (not above its random-weight twin): 0.5")
+    assert cells[2].startswith("not reproduced (not above chance): 0.5")
     assert "U-MLP One4all" not in [row[0].text for row in standings(book, "zero-shot", "shop").rows]
     assert row(overview(book, "zero-shot"), "MSDP")[1].startswith("0.7")
 
@@ -132,9 +148,11 @@ def test_the_verdict_names_our_place_on_every_lake(book):
     second = verdicts(Book(replace(PLAN, ours="recency"), results()))[0]
 
     assert re.fullmatch(
-        r"shop: FOUND is first of 4 by mean AUC; next is Training-free heuristic \(\+0\..* to .*, holds\)\.", first
+        r"shop: FOUND is first of 4 by mean AUC; next is Training-free heuristic, \+0\..* to .*, which holds\.", first
     )
-    assert re.fullmatch(r"shop: Recency is number 4 of 4 by mean AUC; first is FOUND \(-0\..* to .*, holds\)\.", second)
+    assert re.fullmatch(
+        r"shop: Recency is number 4 of 4 by mean AUC; first is FOUND, -0\..* to .*, which holds\.", second
+    )
 
 
 def test_a_plan_of_unknown_methods_or_too_many_lines_is_refused():

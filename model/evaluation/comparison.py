@@ -62,6 +62,18 @@ def summarise(results: Sequence[Result], measure: str, scenario: str | None = No
     return Summary(float(value_S.mean()), sd, replicate_R + _luck_R(value_S, name, len(replicate_R)), len(found))
 
 
+def size_factor(results: Sequence[Result]) -> float | None:
+    """By what factor, 1 or more, the predicted size of the audience and the realised one differ in the median scenario,
+    seeds taken one by one; None for a method without probabilities."""
+    ratios = [
+        ratio
+        for result in results
+        for found in result.scenarios.values()
+        if (ratio := found.measures.get("size_ratio", UNDEFINED).value) is not None
+    ]
+    return float(np.median([max(ratio, 1 / ratio) if ratio else np.inf for ratio in ratios])) if ratios else None
+
+
 def difference(
     one: Sequence[Result], other: Sequence[Result], measure: str, scenario: str | None = None
 ) -> Difference | None:

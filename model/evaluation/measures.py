@@ -39,7 +39,8 @@ MEASURES = {
 }
 """The measures of a scenario, and their headings. Those from `accuracy_own` on exist for probabilities only."""
 
-LOWER_IS_BETTER = frozenset({"brier", "ece"})
+LOWER_IS_BETTER = frozenset({"brier", "ece", "size_ratio"})
+"""The size ratio by its distance from 1: see `comparison.size_factor`."""
 
 
 @dataclass(frozen=True)

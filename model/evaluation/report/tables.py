@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.evaluation.comparison import Difference, difference, summarise
+from model.evaluation.comparison import Difference, difference, size_factor, summarise
 from model.evaluation.measures import LOWER_IS_BETTER, MEASURES
 from model.evaluation.report.plan import MAIN, Book, Method
 from model.evaluation.results import Result
 
 SPECIFICITY = "specificity"
-HEADINGS = MEASURES | {SPECIFICITY: "specificity"}
-NEAREST_TO_ONE = "size_ratio"
+SIZE = "size_ratio"
+HEADINGS = MEASURES | {SPECIFICITY: "specificity", SIZE: "size off by"}
 NONE = "-"
 
 
@@ -124,13 +124,14 @@ def _verdict(book: Book, lake: str) -> str:
     other = order[1] if place == 0 else order[0]
     found = difference(book.of(lake, ours.name), book.of(lake, other.name), MAIN)
     where = f"first of {len(order)}" if place == 0 else f"number {place + 1} of {len(order)}"
-    held = "" if found is None else f" ({_interval(found)}, {'holds' if found.holds else 'does not hold'})"
+    held = "" if found is None else f", {_interval(found)}, which {'holds' if found.holds else 'does not hold'}"
     return f"{lake}: {ours.title} is {where} by mean AUC; {'next' if place == 0 else 'first'} is {other.title}{held}."
 
 
 def _overview_column(book: Book, lake: str, methods: Sequence[Method]) -> list[Cell]:
     order = book.standing(lake, methods)
-    return [_overview_cell(book, lake, method, best=bool(order) and method is order[0][1]) for method in methods]
+    best = order[0][1] if len(order) > 1 else None
+    return [_overview_cell(book, lake, method, best=method is best) for method in methods]
 
 
 def _overview_cell(book: Book, lake: str, method: Method, *, best: bool) -> Cell:
@@ -149,25 +150,24 @@ def _measure_column(book: Book, lake: str, methods: Sequence[Method], name: str)
 
 
 def _marked(cells: Sequence[Cell], values: Sequence[float | None], name: str = MAIN) -> list[Cell]:
-    """The best of a column in bold; several where they are equal."""
-    goodness = [None if value is None else _goodness(value, name) for value in values]
-    top = max((good for good in goodness if good is not None), default=None)
+    """The best of a column of two or more; several where they are equal."""
+    known = [value for value in values if value is not None]
+    top = (min(known) if name in LOWER_IS_BETTER else max(known)) if len(known) > 1 else None
     return [
-        Cell(cell.text, best=good is not None and good == top, quiet=cell.quiet)
-        for cell, good in zip(cells, goodness, strict=True)
+        Cell(cell.text, best=value is not None and value == top, quiet=cell.quiet)
+        for cell, value in zip(cells, values, strict=True)
     ]
-
-
-def _goodness(value: float, name: str) -> float:
-    if name == NEAREST_TO_ONE:
-        return -abs(np.log(max(value, 1e-9)))
-    return -value if name in LOWER_IS_BETTER else value
 
 
 def _value(book: Book, lake: str, method: Method, name: str, scenario: str | None = None) -> float | None:
     """What may be best: nothing of a method that was not reproduced."""
-    found = summarise(book.of(lake, method.name), name, scenario)
-    return None if found is None or book.doubt(lake, method) else found.value
+    results = book.of(lake, method.name)
+    if book.doubt(lake, method):
+        return None
+    if name == SIZE:
+        return size_factor(results)
+    found = summarise(results, name, scenario)
+    return None if found is None else found.value
 
 
 def _with_interval(book: Book, lake: str, method: Method, scenario: str) -> Cell:
@@ -207,6 +207,8 @@ def _figure(results: Sequence[Result], name: str, *, spread: bool = True, digits
     found = summarise(results, name)
     if found is None:
         return NONE
+    if name == SIZE:
+        return f"{size_factor(results):.2f}"
     return f"{found.value:.{digits}f}" + (f" ± {found.sd:.{digits}f}" if spread and found.sd is not None else "")
 
 
