@@ -130,6 +130,13 @@ def test_spearman_equals_the_correlation_of_mean_ranks(distinct):
     assert spearman(one, -one) == pytest.approx(-1)
 
 
+def test_agreement_is_the_mean_over_pairs_of_paraphrases():
+    one, other = some(6)[1], some(7)[1]
+
+    assert ranking.agreement(np.stack([one, one, other])) == pytest.approx((1 + 2 * spearman(one, other)) / 3)
+    assert math.isnan(ranking.agreement(one[None]))
+
+
 def test_a_constant_ranking_agrees_with_none():
     assert math.isnan(spearman(np.ones(4), np.arange(4.0)))
 

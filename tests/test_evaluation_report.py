@@ -315,3 +315,5 @@ def test_what_is_no_picture_is_refused(tmp_path):
         picture("p", {"a": np.zeros((7, 2))}, title="t")
     with pytest.raises(FoundError, match=r"picture 'p': the embeddings of \['a'\] hold values that are not finite"):
         picture("p", {"a": np.full((9, 2), np.inf)}, title="t")
+    with pytest.raises(FoundError, match=r"picture 'p': at most 7 groups can be told apart, found 8: join some"):
+        picture("p", {str(i): np.zeros((2, 2)) for i in range(9)}, title="t", marks=("0",))

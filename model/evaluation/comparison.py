@@ -2,7 +2,9 @@
 
 An interval covers two things: which users happened to be candidates (the replicates, shared by all methods), and which
 seeds happened to be drawn (a bootstrap over the seeds' means, widened for their small number; with one seed this part
-is missing). It does not cover which demands were asked: a result holds for these scenarios.
+is missing). It does not cover which demands were asked: a result holds for these scenarios. Scenarios are resampled
+apart: a user who is a candidate in several counts there as several, so the interval of a mean over them is a little
+narrow where the same users decide all of them.
 Shape suffixes: R replicates, S seeds, C scenarios.
 """
 

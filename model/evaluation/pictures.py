@@ -20,6 +20,8 @@ LIMIT = 2_000
 SIDE = 1_000
 """Points are whole numbers from 0 to SIDE on both axes."""
 LEAST = 8
+MOST_GROUPS = 7
+"""A quiet background and six colours; marks need none."""
 PERPLEXITY = 30.0
 
 
@@ -46,9 +48,10 @@ def picture(
     """All groups (name: rows of embeddings) in one t-SNE plane. Past `limit` rows each group but the marks gives an
     equal share, drawn by the picture's name.
 
-    Raises FoundError for fewer than 8 rows, rows of unequal width or a value that is not finite.
+    Raises FoundError for fewer than 8 rows, rows of unequal width, a value that is not finite, more than 7 groups
+    beside the marks.
     """
-    _refuse(name, groups)
+    _refuse(name, groups, len(groups) - len(marks))
     chosen = _sample(name, groups, marks, limit)
     plane_N2 = _project(np.concatenate(list(chosen.values())))
     ends = np.cumsum([len(rows) for rows in chosen.values()])[:-1]
@@ -73,13 +76,17 @@ def _read(path: Path) -> Picture:
         raise FoundError(f"{path} holds no picture ({error!r}): delete it and draw it again.") from error
 
 
-def _refuse(name: str, groups: Mapping[str, "np.ndarray"]) -> None:
+def _refuse(name: str, groups: Mapping[str, "np.ndarray"], colours: int) -> None:
     widths = {rows.shape[1:] for rows in groups.values()}
     count = sum(len(rows) for rows in groups.values())
     if count < LEAST or len(widths) > 1:
         raise FoundError(
             f"picture {name!r}: at least {LEAST} embeddings of one width were expected, found {count} of the widths "
             f"{sorted(widths)}. Give it more users of one model."
+        )
+    if colours > MOST_GROUPS:
+        raise FoundError(
+            f"picture {name!r}: at most {MOST_GROUPS} groups can be told apart, found {colours}: join some."
         )
     if broken := [key for key, rows in groups.items() if not np.isfinite(rows).all()]:
         raise FoundError(f"picture {name!r}: the embeddings of {broken} hold values that are not finite.")

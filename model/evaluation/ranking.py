@@ -1,11 +1,13 @@
 """Measures of a ranking, for many weightings of its users at once: the users as they are, or their resamples.
 
 Equal scores are one group, so nothing depends on the order in which users are given.
-Shape suffixes: N users, G groups of equal score (best first), R weightings, K audience sizes.
+Shape suffixes: N users, G groups of equal score (best first), R weightings, K audience sizes,
+D tenths, P paraphrases.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -146,6 +148,12 @@ def spearman(one_N: "np.ndarray", other_N: "np.ndarray") -> float:
     a_N, b_N = a_N - a_N.mean(), b_N - b_N.mean()
     spread = float(np.sqrt((a_N**2).sum() * (b_N**2).sum()))
     return float((a_N * b_N).sum() / spread) if spread else float("nan")
+
+
+def agreement(score_PN: "np.ndarray") -> float:
+    """How far P paraphrases of a demand rank the users alike: the mean Spearman of all pairs of rows."""
+    pairs = [spearman(one_N, other_N) for one_N, other_N in combinations(score_PN, 2)]
+    return float(np.mean(pairs)) if pairs else float("nan")
 
 
 def _mean_ranks(score_N: "np.ndarray") -> "np.ndarray":

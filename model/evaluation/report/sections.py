@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from model.evaluation.report.plan import Book
 from model.evaluation.report.tables import Table, all_measures, margins, overview, per_scenario, standings, verdicts
 
-
 READING = (
     "Methods of one table see the same of a scenario. The best figure of a column is bold.",
     "Accuracy, precision and recall are of an audience as large as the base rate of the fit split says, the same size "
@@ -14,8 +13,8 @@ READING = (
     "Brier skill: what the probabilities save of the Brier score of the base rate, which knows the eval labels. ECE: "
     "expected calibration error in 15 bins of equal mass. Size off by: the factor between the predicted and the "
     "realised size of the audience in the median scenario.",
-    "Intervals are 95 % percentile intervals over resamples of a scenario's users, the same resamples for every method, "
-    "so that differences are paired; with several seeds they cover the seeds as well. They do not cover the choice of "
+    "Intervals are 95 % percentile intervals over resamples of a scenario's users, the same ones for every method, so "
+    "that differences are paired; with several seeds they cover the seeds as well. They do not cover the choice of "
     "the scenarios. A difference holds where its interval excludes zero.",
     "Not reproduced: a learned baseline that does not rank better than chance and than itself with random weights.",
 )
