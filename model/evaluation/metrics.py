@@ -3,10 +3,12 @@
 Shape suffixes: N users.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 import numpy as np
+
+from model.evaluation.ranking import auc_R, rank
 
 MIN_SIDE = 20
 """A pair of scenarios counts for specificity only with this many users on both sides."""
@@ -14,14 +16,7 @@ MIN_SIDE = 20
 
 def auc(label_N: "np.ndarray", score_N: "np.ndarray") -> float:
     """The probability that a positive scores above a negative, ties counting half; NaN where one kind is missing."""
-    positives = int(label_N.sum())
-    negatives = len(label_N) - positives
-    if not positives or not negatives:
-        return float("nan")
-    _, inverse, counts = np.unique(score_N, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    rank = (last - (counts - 1) / 2)[inverse]
-    return float((rank[label_N > 0].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    return float(auc_R(rank(label_N, score_N))[0])
 
 
 def specificity(
@@ -32,15 +27,16 @@ def specificity(
 
     A ranking that ignores the sentence has 0.5 there. Both mappings are {scenario: {user: value}}.
     """
-    found = [value for a, b in combinations(scores, 2) if (value := _pair(scores, labels, a, b)) is not None]
+    found = [auc(does_a_N, difference_N) for _, does_a_N, difference_N in discordant(scores, labels)]
     return (float(np.mean(found)) if found else float("nan")), len(found)
 
 
-def _pair(
-    scores: Mapping[str, Mapping[str, float]], labels: Mapping[str, Mapping[str, int]], a: str, b: str
-) -> float | None:
-    users = [u for u in labels[a] if u in labels[b] and labels[a][u] != labels[b][u]]
-    does_a = np.array([labels[a][u] for u in users])
-    if min(does_a.sum(), len(users) - does_a.sum()) < MIN_SIDE:
-        return None
-    return auc(does_a, np.array([scores[a][u] - scores[b][u] for u in users]))
+def discordant(
+    scores: Mapping[str, Mapping[str, float]], labels: Mapping[str, Mapping[str, int]]
+) -> Iterator[tuple[str, "np.ndarray", "np.ndarray"]]:
+    """Of each pair of scenarios that counts: both ids, who of its users does a, and score_a - score_b; by user id."""
+    for a, b in combinations(sorted(scores), 2):
+        users = sorted(u for u in labels[a] if u in labels[b] and labels[a][u] != labels[b][u])
+        does_a_N = np.array([labels[a][u] for u in users])
+        if min(does_a_N.sum(), len(users) - does_a_N.sum()) >= MIN_SIDE:
+            yield f"{a} / {b}", does_a_N, np.array([scores[a][u] - scores[b][u] for u in users])

@@ -1,0 +1,153 @@
+"""Means over scenarios and seeds, and paired differences of methods, from stored results alone.
+
+An interval covers two things: which users happened to be candidates (the replicates, shared by all methods), and which
+seeds happened to be drawn (a bootstrap over the seeds' means, widened for their small number; with one seed this part
+is missing). It does not cover which demands were asked: a result holds for these scenarios. Scenarios are resampled
+apart: a user who is a candidate in several counts there as several, so the interval of a mean over them is a little
+narrow where the same users decide all of them.
+Shape suffixes: R replicates, S seeds, C scenarios.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from feature_repo.contracts.errors import FoundError
+from model.evaluation.bootstrap import UNDEFINED, Measured, generator, interval
+from model.evaluation.results import Result
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The mean over seeds, their standard deviation (None with one seed), and the replicates of the mean."""
+
+    value: float
+    sd: float | None
+    replicate_R: "np.ndarray"
+    seeds: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return interval(self.replicate_R)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One method less the other, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def holds(self) -> bool:
+        """The interval excludes zero."""
+        return self.low > 0 or self.high < 0
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where it holds, else 0."""
+        return (self.low > 0) - (self.high < 0)
+
+
+def summarise(results: Sequence[Result], measure: str, scenario: str | None = None) -> Summary | None:
+    """One method on one lake, over its seeds: a measure in one scenario or, without one, the mean over all in which it
+    is defined (of specificity and its like: the measure itself). None where it is defined nowhere."""
+    found = [one for result in results if (one := _of_seed(result, measure, scenario)).value is not None]
+    if not found:
+        return None
+    value_S = np.array([one.value for one in found])
+    replicate_R = np.mean([one.replicate_R for one in found], axis=0)
+    name = f"{results[0].what.lake} {results[0].what.method} {measure}"
+    sd = float(value_S.std(ddof=1)) if len(found) > 1 else None
+    return Summary(float(value_S.mean()), sd, replicate_R + _luck_R(value_S, name, len(replicate_R)), len(found))
+
+
+def size_factor(results: Sequence[Result]) -> float | None:
+    """By what factor, 1 or more, the predicted size of the audience and the realised one differ in the median scenario,
+    seeds taken one by one; None for a method without probabilities."""
+    ratios = [
+        ratio
+        for result in results
+        for found in result.scenarios.values()
+        if (ratio := found.measures.get("size_ratio", UNDEFINED).value) is not None
+    ]
+    return float(np.median([max(ratio, 1 / ratio) if ratio else np.inf for ratio in ratios])) if ratios else None
+
+
+def difference(
+    one: Sequence[Result], other: Sequence[Result], measure: str, scenario: str | None = None
+) -> Difference | None:
+    """`one` less `other` on the same users, over the scenarios in which both have the measure; None where there is
+    none. Raises FoundError, naming the scenario, where the two were not measured on the same labelled users."""
+    _refuse_other_users(one, other)
+    common = _defined(one, measure) & _defined(other, measure)
+    if scenario is None and common:
+        one, other = _only(one, common), _only(other, common)
+    a, b = summarise(one, measure, scenario), summarise(other, measure, scenario)
+    if a is None or b is None:
+        return None
+    if len(a.replicate_R) != len(b.replicate_R):
+        raise FoundError(
+            f"replicates of {one[0].what} and of {other[0].what} cannot be paired: "
+            f"{len(a.replicate_R)} against {len(b.replicate_R)}. Compute one of them again."
+        )
+    return Difference(a.value - b.value, *interval(a.replicate_R - b.replicate_R))
+
+
+def _of_seed(result: Result, measure: str, scenario: str | None) -> Measured:
+    if scenario is not None:
+        found = result.scenarios.get(scenario)
+        return found.measures.get(measure, UNDEFINED) if found else UNDEFINED
+    if measure in result.overall:
+        return result.overall[measure]
+    names = sorted(_defined([result], measure))
+    if not names:
+        return UNDEFINED
+    members = [result.scenarios[name].measures[measure] for name in names]
+    values = [member.value for member in members if member.value is not None]
+    return Measured(float(np.mean(values)), np.mean([member.replicate_R for member in members], axis=0))
+
+
+def _defined(results: Sequence[Result], measure: str) -> set[str]:
+    """The scenarios in which every seed has the measure."""
+    of_seeds = [
+        {name for name, found in result.scenarios.items() if found.measures.get(measure, UNDEFINED).value is not None}
+        for result in results
+    ]
+    return set.intersection(*of_seeds) if of_seeds else set()
+
+
+def _only(results: Sequence[Result], names: set[str]) -> list[Result]:
+    return [replace(result, scenarios={name: result.scenarios[name] for name in names}) for result in results]
+
+
+def _luck_R(value_S: "np.ndarray", name: str, replicates: int) -> "np.ndarray":
+    """How far the mean of as many seeds, drawn again, lies from theirs; the factor makes its variance unbiased."""
+    if len(value_S) < 2:
+        return np.zeros(replicates)
+    drawn_RS = generator(name).integers(0, len(value_S), (replicates, len(value_S)))
+    factor = np.sqrt(len(value_S) / (len(value_S) - 1))
+    return (value_S - value_S.mean())[drawn_RS].mean(axis=1) * factor
+
+
+def _refuse_other_users(one: Sequence[Result], other: Sequence[Result]) -> None:
+    known: dict[str, tuple[str, str]] = {}
+    for result in (*one, *other):
+        for name, found in result.scenarios.items():
+            digest, first = known.setdefault(name, (found.candidates, str(result.what)))
+            if digest != found.candidates:
+                raise FoundError(
+                    f"scenario {name!r} of {result.what} has other labelled users than that of {first}: "
+                    "their difference means nothing. Compute the older one again."
+                )
+
+
+def by_method(results: Sequence[Result]) -> Mapping[tuple[str, str], list[Result]]:
+    """{(lake, method): its results, by seed}; without those that are absent."""
+    found: dict[tuple[str, str], list[Result]] = {}
+    for result in sorted(results, key=lambda r: r.what.seed):
+        if not result.absent:
+            found.setdefault((result.what.lake, result.what.method), []).append(result)
+    return found
