@@ -9,7 +9,7 @@ Shape suffixes: B users, C demands, S seeds, D width of a user's vector.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from model.data import Columns
 
 Scores = NDArray[np.float64]
 
-RANKING, LOG_ODDS = "a ranking", "log odds"
+RANKING: Final = "a ranking"
+LOG_ODDS: Final = "log odds"
 
 
 @dataclass(frozen=True)
