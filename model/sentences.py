@@ -4,13 +4,19 @@ Shape suffixes: B users, V distinct texts.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from feature_repo.contracts.templates import NOTHING, text_key
 from model.concepts import MAX_REPHRASED, Concepts, find_concepts, rephrased
-from model.found import FoundModel
 from model.text_cache import TextTable
+
+
+class Reads(Protocol):
+    """What turns a demand into what the language model is given."""
+
+    def read(self, demand: str) -> str: ...
 
 
 class Sentences:
@@ -18,7 +24,7 @@ class Sentences:
 
     def __init__(
         self,
-        model: FoundModel,
+        model: Reads,
         texts: TextTable,
         strings: list[str],
         future_count_V: "np.ndarray",
