@@ -1,0 +1,111 @@
+"""Fills a folder with the results of all families on one lake; what holds already is never computed again."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from model.baselines.training import NotApplicable
+from model.data import open_pairs
+from model.evaluation import results
+from model.evaluation.measures import Candidates, ScenarioMeasures, measure, measure_specificity
+from model.evaluation.results import Fingerprint, Result, Wanted, digest, digest_files
+from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
+from model.evaluation.suite.bench import Answers, Labels, Place, places
+from model.evaluation.suite.families import Family, Row
+from model.evaluation.thresholds import fit_rate
+from model.recipes import found_default
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A lake's scenarios and labels, and where `found evaluate` left the models and users of each cut-off."""
+
+    name: str
+    scenarios: tuple[Scenario, ...]
+    fit: Labels
+    held_out: Labels
+    runs: Path
+    data: str
+
+    @classmethod
+    def open(cls, name: str, folder: Path, runs: Path) -> "Lake":
+        """Of a folder with scenarios.yaml and labels.parquet."""
+        files = folder / "scenarios.yaml", folder / "labels.parquet"
+        scenarios = tuple(read_scenarios(files[0]))
+        pairs = {s.run: open_pairs(runs / s.run / "pairs").manifest["fingerprint"] for s in scenarios}
+        fit, held_out = (read_labels(files[1], split) for split in ("fit", "eval"))
+        return cls(name, scenarios, fit, held_out, runs, digest([pairs, digest_files(files)]))
+
+    @property
+    def candidates(self) -> dict[str, Candidates]:
+        """What each scenario is measured on."""
+        return {
+            s.id: Candidates.of(
+                f"{self.name}/{s.id}",
+                self.held_out[s.id],
+                fit_rate=fit_rate(np.array(list(self.fit.get(s.id, {}).values()))),
+            )
+            for s in self.scenarios
+        }
+
+
+def compute(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int, say: Say = print) -> None:
+    """Writes what is pending of each family and seed; a result is written once all its scenarios are measured."""
+    for seed in range(seeds):
+        found = places(lake.scenarios, lake.fit, lake.held_out, lake.runs, seed)
+        for family in families:
+            wanted = {row.name: _wanted(lake, family, row, seed) for row in family.rows}
+            if results.pending(folder, list(wanted.values())):
+                started = time.monotonic()
+                for result in _results(lake, family, found, wanted):
+                    results.write(folder, result)
+                say(f"{lake.name}, seed {seed}: {family.name} {time.monotonic() - started:.0f} s")
+
+
+def _wanted(lake: Lake, family: Family, row: Row, seed: int) -> Wanted:
+    fingerprint = Fingerprint(lake.data, digest_files(family.code), digest(found_default().to_dict()))
+    return Wanted(row.name, lake.name, seed, fingerprint)
+
+
+def _results(lake: Lake, family: Family, found: Sequence[Place], wanted: Mapping[str, Wanted]) -> Iterable[Result]:
+    started = time.monotonic()
+    try:
+        asked = [family.ask(place) for place in found]
+    except NotApplicable as error:
+        return [Result(what, absent=str(error)) for what in wanted.values()]
+    seconds = time.monotonic() - started
+    candidates = lake.candidates
+    return [
+        _result(lake, candidates, row, wanted[row.name], [answers[row.name] for answers in asked], seconds)
+        for row in family.rows
+    ]
+
+
+def _result(
+    lake: Lake, candidates: Mapping[str, Candidates], row: Row, what: Wanted, asked: Sequence[Answers], seconds: float
+) -> Result:
+    scores = {scenario: given for answers in asked for scenario, given in answers.items()}
+    measured: dict[str, ScenarioMeasures] = {}
+    for scenario, given in scores.items():
+        odds = {user: _probability(score) for user, score in given.items()} if row.of_odds else None
+        measured[scenario] = measure(candidates[scenario], given, odds)
+    specificity, pairs = measure_specificity(_by_cutoff(lake, scores))
+    return Result(what, seconds, measured, {"specificity": specificity} if pairs else {})
+
+
+def _by_cutoff(lake: Lake, scores: Answers) -> list[tuple[Answers, Labels]]:
+    groups: dict[date, list[str]] = defaultdict(list)
+    for scenario in lake.scenarios:
+        groups[scenario.cutoff].append(scenario.id)
+    return [({i: scores[i] for i in ids}, {i: lake.held_out[i] for i in ids}) for ids in groups.values()]
+
+
+def _probability(log_odds: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(log_odds, -500, 500))))

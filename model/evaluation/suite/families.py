@@ -1,0 +1,134 @@
+"""A family is what is fitted once and fills several rows: zero-shot, with a few seeds, with the fit labels, and the
+random twin that a learned method must beat."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from model import baselines
+from model.baselines.protocol import LOG_ODDS, Embedder, Method, Ranker, Scores, SeedRanker, Seeds, answers
+from model.baselines.registry import METHODS
+from model.evaluation.suite.bench import FEW, Answers, Place
+from model.evaluation.suite.probe import probe
+from model.few_shot import answer_seeds
+from model.vectors import Demand, Users
+
+ZERO_SHOT, FEW_SHOT, ALL_LABELS = "the sentence alone", f"{FEW}+{FEW} seeds", "all fit labels"
+FOUND = "found"
+FEW_SUFFIX, ALL_SUFFIX, PROBE_SUFFIX, TWIN_SUFFIX = "+few", "+fit", "+probe", "-random"
+POPULATION = 1_000
+PROJECT = Path(baselines.__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the tables. `of_odds`: its scores are log odds over users like the candidates."""
+
+    name: str
+    title: str
+    group: str
+    of_odds: bool
+    twin: str | None = None
+    shown: bool = True
+
+
+@dataclass(frozen=True)
+class Family:
+    """`ask` gives the answers of each row in one place; `code` is what they depend on."""
+
+    name: str
+    rows: tuple[Row, ...]
+    ask: Callable[[Place], Mapping[str, Answers]] = field(repr=False)
+    code: tuple[Path, ...] = field(repr=False)
+
+
+def families() -> list[Family]:
+    """FOUND, then every baseline in the order of the registry."""
+    return [_found(), *map(_baseline, METHODS)]
+
+
+def _found() -> Family:
+    rows = (
+        Row(FOUND, "FOUND", ZERO_SHOT, of_odds=True),
+        Row(FOUND + FEW_SUFFIX, "FOUND", FEW_SHOT, of_odds=True),
+        Row(FOUND + ALL_SUFFIX, "FOUND, sentence corrected by the labels", ALL_LABELS, of_odds=True),
+        Row(FOUND + PROBE_SUFFIX, "FOUND, linear probe of its vectors", ALL_LABELS, of_odds=True),
+    )
+    return Family(FOUND, rows, _ask_found, tuple(sorted(PROJECT.glob("*.py"))))
+
+
+def _ask_found(place: Place) -> dict[str, Answers]:
+    model, users, vectors = place.run.model, place.embedded, place.run.vectors
+    day = place.scenarios[0].cutoff
+    demands = model.read_demands(place.demands, day)
+    population = _population(place)
+
+    def corrected(side: int) -> list[Demand]:
+        return [_with_seeds(place, s.demand, place.seeds(s, side), population, day) for s in place.scenarios]
+
+    asked = {FOUND: demands, FOUND + FEW_SUFFIX: corrected(FEW), FOUND + ALL_SUFFIX: corrected(0)}
+    scores = {
+        name: np.stack([model.score(users, demand, vectors) for demand in given], 1) for name, given in asked.items()
+    }
+    scores[FOUND + PROBE_SUFFIX] = _probed(users.vectors, place)
+    return {name: place.answers(score_BC) for name, score_BC in scores.items()}
+
+
+def _population(place: Place) -> Users:
+    rows = np.sort(np.random.default_rng(place.seed).permutation(len(place.users))[:POPULATION])
+    return _these(place.embedded, rows)
+
+
+def _with_seeds(place: Place, demand: str, seeds: Seeds, population: Users, day: date) -> Demand:
+    near, far = (_these(place.embedded, seeds.rows[seeds.labels == kind]) for kind in (1, 0))
+    return answer_seeds(place.run.model, demand, day, near, far, population, place.run.vectors)
+
+
+def _these(users: Users, rows: "np.ndarray") -> Users:
+    return Users(users.vectors[rows], [users.texts[row] for row in rows])
+
+
+def _baseline(method: Method) -> Family:
+    of_odds = method.gives == LOG_ODDS
+    if method.needs_seeds:
+        rows = (
+            Row(method.name + FEW_SUFFIX, method.title, FEW_SHOT, of_odds=False),
+            Row(method.name + ALL_SUFFIX, method.title, ALL_LABELS, of_odds=of_odds),
+        )
+    else:
+        twin = method.name + TWIN_SUFFIX if method.learns else None
+        rows = (Row(method.name, method.title, ZERO_SHOT, of_odds, twin),)
+        if twin:
+            rows += (
+                Row(twin, f"{method.title}, random weights", ZERO_SHOT, of_odds, shown=False),
+                Row(method.name + PROBE_SUFFIX, f"{method.title}, linear probe", ALL_LABELS, of_odds=True),
+            )
+    folder = Path(baselines.__file__).parent
+    return Family(method.name, rows, lambda place: _ask_baseline(method, place), tuple(sorted(folder.glob("*.py"))))
+
+
+def _ask_baseline(method: Method, place: Place) -> dict[str, Answers]:
+    ranker = method.fit(place.training)
+    if method.needs_seeds:
+        found = {
+            method.name + FEW_SUFFIX: _answered(ranker, place, [place.seeds(s, FEW) for s in place.scenarios]),
+            method.name + ALL_SUFFIX: _answered(ranker, place, [place.seeds(s) for s in place.scenarios]),
+        }
+    else:
+        found = {method.name: _answered(ranker, place)}
+        if method.learns:
+            found[method.name + TWIN_SUFFIX] = _answered(method.twin(place.training), place)
+            assert isinstance(ranker, Embedder)
+            found[method.name + PROBE_SUFFIX] = _probed(ranker.vectors(place.columns), place)
+    return {name: place.answers(score_BC) for name, score_BC in found.items()}
+
+
+def _answered(ranker: Ranker | SeedRanker, place: Place, seeds: Sequence[Seeds] = ()) -> Scores:
+    return answers(ranker, place.columns, place.demands, seeds)
+
+
+def _probed(vector_BD: "np.ndarray", place: Place) -> Scores:
+    return np.stack([probe(vector_BD, place.seeds(s), place.seed) for s in place.scenarios], 1)
