@@ -48,6 +48,9 @@ class Recipe:
     `embedding` 0 keeps the space of `encoder`, in which users recall the texts of their own history. Above 0 both
     towers project to that many features, as the paper does: `encoder` reads events and searches, and a language
     model of its own reads descriptions: `language_model`, or a second copy of the encoder where it is "".
+
+    With `tune_events` stage 2 trains LoRA in `encoder` too: the distinct texts of a batch's histories are encoded live,
+    once each, and after training every text of the lake is encoded anew, by this model's own version.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Recipe:
     lora_every: int = 10
     lora_texts: int = 48
     lora_learning_rate: float = 1e-4
+    tune_events: bool = False
 
     def __post_init__(self) -> None:
         positive = ("width", "heads", "windows", "sequence_layers", "cpc_ahead", "cycle_windows", "table_layers")
