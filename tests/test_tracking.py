@@ -5,6 +5,7 @@ import json
 import socket
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from model_pairs import make_job
@@ -71,6 +72,7 @@ def test_a_recipe_is_told_as_flat_parameters():
     assert len(flat(tiny().to_dict())) < tracking.MOST_PARAMS
 
 
+@pytest.mark.filterwarnings("ignore:The ``noload``:DeprecationWarning")  # MLflow 3.17 asks SQLAlchemy 2.1 for it
 class TestWithMlflow:
     """With a real store on this machine."""
 
@@ -118,7 +120,7 @@ class TestWithMlflow:
         model = pointers.current(tracked_job.models / "stage1", missing="")
         for name in ("run.json", "README.md"):
             copy = store.client.download_artifacts(run.info.run_id, name, str(tmp_path))
-            assert open(copy).read() == (model / name).read_text()
+            assert Path(copy).read_text() == (model / name).read_text()
         assert json.loads((tmp_path / "run.json").read_text())["version"] == model.name
 
     def test_a_killed_run_goes_on_in_the_same_one_and_tells_nothing_twice(self, tracked_job, store, monkeypatch):
