@@ -137,6 +137,7 @@ def _without(words: tuple[str, ...], texts: Any, is_future: Any) -> Any:
 
 def asked(model: FoundModel, held: HeldOut, cache: Path) -> dict[str, dict[str, float]]:
     """The measures of the vectors alone and of the whole score."""
+    model.cache_texts(cache, *held.training.texts())
     texts = model.text_vectors(cache)
     users = model.embed(held.users, texts)
     vector_BC, full_BC = [], []

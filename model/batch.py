@@ -86,6 +86,12 @@ def user_batch(columns: Mapping[str, "np.ndarray"], *, texts: TextTable, view: V
     )
 
 
+def text_keys(columns: Mapping[str, "np.ndarray"], view: View) -> "np.ndarray":
+    """int64 [N]: the distinct keys, ascending, of the texts of these users' histories that `user_batch` looks up."""
+    keys = np.unique(np.concatenate([_events(columns, view.sources)["text"], _searches(columns)["text"]], axis=1))
+    return keys[keys != 0]
+
+
 def nobody(columns: Sequence[Column]) -> dict[str, "np.ndarray"]:
     """The columns of one user of whom nothing is known."""
     empty = {c.name: np.zeros((1,) if c.length is None else (1, c.length), c.kind) for c in columns}

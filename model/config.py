@@ -52,6 +52,9 @@ class Recipe:
 
     `prefixes` are the shorter vectors that the sigmoid alignment trains as well (Matryoshka: Kusupati et al. 2022);
     `served` is the one that a model gives, 0 for all features.
+
+    With `tune_events` stage 2 trains LoRA in `encoder` too: the distinct texts of a batch's histories are encoded live,
+    once each, and after training every text of the lake is encoded anew, by this model's own version.
     """
 
     name: str
@@ -99,6 +102,7 @@ class Recipe:
     lora_every: int = 10
     lora_texts: int = 48
     lora_learning_rate: float = 1e-4
+    tune_events: bool = False
 
     def __post_init__(self) -> None:
         positive = ("width", "heads", "windows", "sequence_layers", "cpc_ahead", "cycle_windows", "table_layers")

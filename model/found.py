@@ -21,8 +21,9 @@ from feature_repo.contracts.names import SCHEMA_VERSION
 from feature_repo.contracts.templates import TEMPLATE_VERSION
 from model.batch import UserBatch, View, input_hashes, nobody, user_batch
 from model.config import Recipe
+from model.encoders import encoders, made_by
 from model.late import LateInteraction, WeightedTexts, by_user
-from model.text_cache import TextCache, TextTable
+from model.text_cache import CachedEncoder, TextCache, TextTable
 from model.text_encoder import TextEncoder
 from model.text_space import TextSpace
 from model.text_tower import text_tower
@@ -46,10 +47,9 @@ class FoundModel(nn.Module):
     ) -> None:
         super().__init__()
         self.recipe, self.vocabulary, self.metadata = recipe, vocabulary, dict(metadata)
-        encoder = spoken = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
-        if recipe.embedding:
+        encoder, spoken = encoders(recipe)
+        if spoken is not encoder:
             self.event_encoder = encoder
-            spoken = TextEncoder(recipe.language_model or recipe.encoder, max_tokens=recipe.description_tokens)
         self.text = text_tower(recipe, spoken, space)
         self.user = user_tower(recipe, text_width=encoder.width, vocabulary=vocabulary)
         self.late = LateInteraction(recipe)
@@ -67,8 +67,8 @@ class FoundModel(nn.Module):
 
     @property
     def encoder(self) -> TextEncoder:
-        """What reads events and searches, without LoRA."""
-        return self.event_encoder if self.recipe.embedding else self.text.encoder
+        """What reads events and searches, without the text tower's LoRA; with its own where the recipe tunes it."""
+        return self.event_encoder if self.recipe.embedding or self.recipe.tune_events else self.text.encoder
 
     @property
     def view(self) -> View:
@@ -87,7 +87,7 @@ class FoundModel(nn.Module):
     def embed(self, columns: Mapping[str, "np.ndarray"], texts: TextTable) -> Users:
         """What is kept of these users. `texts` must hold every text key of the columns."""
         used = [values.ravel() for name, values in columns.items() if name.endswith("_text")]
-        table = texts.select(np.concatenate(used))
+        table = made_by(self.encoder, texts).select(np.concatenate(used))
         batch = user_batch(columns, texts=table, view=self.view, trim=False).to(self.device)
         vectors, history = self.user(batch, self.centred(table))
         key_N = table.keys[history.text_N.cpu().numpy() - 1]
@@ -135,6 +135,13 @@ class FoundModel(nn.Module):
         with self.text.adapted.disable_adapter():
             return TextCache(cache, self.encoder.fingerprint, width=self.encoder.width).table()
 
+    def cache_texts(self, cache: Path, keys: "np.ndarray", texts: Sequence[str]) -> Path:
+        """Brings these texts into a work directory's text cache; returns the folder of this model's encoder there."""
+        with self.text.adapted.disable_adapter():
+            encoder = CachedEncoder(cache, self.encoder)
+            encoder.table(keys, texts)
+        return encoder.cache.folder
+
     @torch.no_grad()
     def rescore(
         self, scores: "np.ndarray", texts: Sequence[WeightedTexts], vectors: TextTable, demand: Demand
@@ -152,7 +159,7 @@ class FoundModel(nn.Module):
         keys, place_N = np.unique(key_N, return_inverse=True)
         encoded_VE, late_E = (
             torch.as_tensor(each, dtype=torch.float64, device=self.device)
-            for each in (vectors.vectors[vectors.rows(keys)], demand.late)
+            for each in (made_by(self.encoder, vectors).vectors[vectors.rows(keys)], demand.late)
         )
         near_V = self.late.nearness(self.text.space.cosines(encoded_VE, late_E))
         sum_B = np.bincount(user_N, weights=weight_N * near_V.cpu().numpy()[place_N], minlength=len(texts))
@@ -175,8 +182,8 @@ class FoundModel(nn.Module):
     def own_state(self) -> dict[str, Tensor]:
         """The weights that training may change: all but the language models' own."""
         state = self.state_dict()
-        frozen = {name for name in state if name.startswith(("text.encoder.", "event_encoder."))}
-        frozen |= {name for name in state if name.startswith(BASE) and "lora_" not in name}
+        frozen = {name for name in state if name.startswith("text.encoder.")}
+        frozen |= {name for name in state if name.startswith((BASE, "event_encoder.")) and "lora_" not in name}
         return {name: state[name].detach().cpu().contiguous() for name in sorted(state.keys() - frozen)}
 
     def load_own_state(self, state: Mapping[str, Tensor], where: str) -> None:

@@ -28,11 +28,11 @@ def slices(rows: int, chunk: int) -> list[slice]:
 
 
 def accumulated(
-    loss_of: Loss, parts: Sequence[tuple[Any, ...]], module: nn.Module, shared: Tensor | None = None
+    loss_of: Loss, parts: Sequence[tuple[Any, ...]], module: nn.Module, *shared: Tensor
 ) -> tuple[Tensor, Metrics]:
     """The mean over the users of all parts, with the graph of one part in memory at a time.
 
-    `loss_of(columns, weight_B, ..., shared)` gives the mean loss and metrics of one part (columns, weight_B, ...) of
+    `loss_of(columns, weight_B, ..., *shared)` gives the mean loss and metrics of one part (columns, weight_B, ...) of
     the batch. Gradients reach `shared` and the parameters of `module`, which must be all that the losses depend on.
     """
     weights = [part[1].sum() for part in parts]
@@ -46,11 +46,10 @@ def accumulated(
             metrics[name] = metrics.get(name, torch.zeros_like(share)) + share * value.detach()
         return loss * share
 
-    leaves = () if shared is None else (shared,)
     if not torch.is_grad_enabled():
-        return torch.stack([term(place, *leaves) for place in range(len(parts))]).sum(), metrics
+        return torch.stack([term(place, *shared) for place in range(len(parts))]).sum(), metrics
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    return _Accumulated.apply(term, len(parts), len(leaves), *leaves, *parameters), metrics
+    return _Accumulated.apply(term, len(parts), len(shared), *shared, *parameters), metrics
 
 
 class _Accumulated(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""What a run reports: a printed line, TensorBoard events, and the history that its record keeps."""
+"""What a run reports: a printed line, TensorBoard events, MLflow where asked, and the history that its record keeps."""
 
 import shutil
 import time
@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from model.records import CARD, RECORD
+from model.tracking import TrackedRun
+
 
 class Journal:
     """The reports of one run, on its first rank. It goes on where a killed run stopped: nothing is told twice.
 
-    Without a folder there are no events.
+    Without a folder there are no events, without `tracked` nothing goes to MLflow.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None = None, tracked: TrackedRun | None = None) -> None:
+        self.folder, self.tracked = folder, tracked
         self.history: list[dict[str, float]] = []
         self.validation: list[dict[str, float]] = []
         self._seconds_before = self._pairs_before = self._pairs = 0.0
@@ -23,10 +26,15 @@ class Journal:
         self._writer: Any = None
 
     def begin(self, step: int, notes: Mapping[str, Any]) -> None:
-        """Starts the clock at a step with what `notes` said there. A run that starts anew replaces its old events."""
+        """Starts the clock at a step with what `notes` said there. A run that starts anew replaces its old events.
+
+        Raises FoundError where MLflow does not answer.
+        """
         self.history, self.validation = list(notes.get("history", [])), list(notes.get("validation", []))
         self._seconds_before, self._pairs_before = notes.get("seconds", 0.0), notes.get("pairs", 0.0)
         self._first, self.done, self._pairs, self._started = step, step, 0.0, time.monotonic()
+        if self.tracked is not None:
+            self.tracked.begin(self.history, self.validation)
         if self.folder is None:
             return
         from torch.utils.tensorboard import SummaryWriter
@@ -65,10 +73,19 @@ class Journal:
         }
 
     def close(self) -> None:
+        if self.tracked is not None:
+            self.tracked.close()
         if self._writer is not None:
             self._writer.close()
             self._writer = None
 
+    def finish(self, model: Path) -> None:
+        """The run is over, and left a model in this folder with its record and card."""
+        if self.tracked is not None:
+            self.tracked.finish(model.name, [model / RECORD, model / CARD])
+
     def _events(self, group: str, number: int, values: Mapping[str, float]) -> None:
+        if self.tracked is not None:
+            self.tracked.scalars(group, number + 1, values)
         for name, value in values.items() if self._writer is not None else ():
             self._writer.add_scalar(f"{group}/{name}", value, number + 1)

@@ -14,6 +14,7 @@ from torch import nn
 from transformers import AlbertConfig, AutoConfig, AutoModel, PretrainedConfig, Qwen2Config
 
 from model.config import Recipe
+from model.encoders import add_lora, lora_of
 from model.late import LateInteraction
 from model.recipes import RECIPES, found_paper, recipe
 from model.table import TableTasks
@@ -75,17 +76,20 @@ def parts(chosen: Recipe, vocabulary: Vocabulary) -> list[Part]:
     """The parts of this recipe's model over this table."""
     with torch.device("meta"):
         encoder = spoken = Shapes(chosen.encoder)
-        if chosen.embedding:
+        if chosen.embedding or chosen.tune_events:
             spoken = Shapes(chosen.language_model or chosen.encoder)
-        own = _count(spoken.parameters())
+        events, own = (_count(each.parameters()) for each in (encoder, spoken))
+        if chosen.tune_events:
+            add_lora(encoder, chosen)
         text = text_tower(chosen, spoken, TextSpace(torch.zeros(encoder.width)))
         user = user_tower(chosen, text_width=encoder.width, vocabulary=vocabulary)
         late, tasks = LateInteraction(chosen), TableTasks(chosen, sizes=vocabulary.sizes)
-    lora = _count(p for name, p in text.adapted.named_parameters() if "lora_" in name)
+    lora, event_lora = (_count(p for _, p in lora_of(each)) for each in (text.adapted, encoder))
     sources = [user.sequence, user.table, user.searches, user.fusion]
     sequence, table, searches, fused = (_count(part.parameters()) for part in sources)
     return [
-        *([Part("event and search encoder", _count(encoder.parameters()), "")] if chosen.embedding else []),
+        *([Part("event and search encoder", events, "")] if spoken is not encoder else []),
+        *([Part("LoRA of events", event_lora, "2")] if chosen.tune_events else []),
         Part("sequence", sequence, "1, 2"),
         Part("table", table, "1, 2"),
         Part("searches", searches, "2"),

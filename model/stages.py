@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from feature_repo.contracts.templates import DESCRIPTION_ITEMS, NOTHING
 from model.config import Recipe
 from model.data import Columns, rows_of
+from model.encoders import lora_of
 from model.found import FoundModel
 from model.grad_cache import accumulated, cached, slices
+from model.live_texts import Texts, live_texts
 from model.losses import choice_loss, cpc_loss, cpc_loss_in_batch, cycle_loss, infonce_loss, sigmoid_loss
 from model.sentences import Sentences
 from model.sequence import EncodedText
@@ -25,7 +27,8 @@ from model.text_cache import TextTable
 from model.text_tower import TextTower
 
 Terms = tuple[Tensor, Mapping[str, Tensor]]
-UserSide = tuple[Tensor, EncodedText]
+UserSide = tuple[Tensor, EncodedText, Tensor]
+"""The users' vectors, the texts of their histories, and the vectors of texts by row."""
 Asked = tuple["np.ndarray", "np.ndarray"]
 """The rows of the candidate texts, and of the candidate concepts."""
 
@@ -92,7 +95,8 @@ class Alignment(nn.Module):
         self.share_V = share / share.sum()
 
     def parameter_groups(self, recipe: Recipe) -> list[dict[str, Any]]:
-        lora = [p for n, p in self.model.text.adapted.named_parameters() if "lora_" in n]
+        lora = [p for _, p in lora_of(self.model.text.adapted)]
+        lora += [p for _, p in lora_of(self.model.encoder)] if recipe.tune_events else []
         head = [p for n, p in self.model.text.named_parameters() if "adapted" not in n and "encoder" not in n]
         return [
             {
@@ -104,23 +108,27 @@ class Alignment(nn.Module):
 
     def forward(self, columns: Columns, weight_B: Tensor, step: Step) -> Terms:
         chunks = slices(len(weight_B), self.model.recipe.stage2.chunk_users)
+        texts: Texts = (self.texts, self.text_VE)
+        if self.model.recipe.tune_events:
+            texts = live_texts(self.model, columns, self.texts, self.sentences.strings)
         if self.model.recipe.alignment == "infonce":
-            loss = self._infonce(columns, chunks, weight_B, step)
+            loss = self._infonce(columns, texts, chunks, weight_B, step)
             return loss, {"alignment": loss}
         if len(chunks) == 1:
-            return self._sigmoid(columns, weight_B, self._users(columns), *self._asked(columns, weight_B, step))
+            users = self._users(columns, texts)
+            return self._sigmoid(columns, weight_B, users, *self._asked(columns, weight_B, step))
         asked, encoded_CE = self._asked(columns, weight_B, step)
 
-        def part_loss(part: Columns, weight_B: Tensor, encoded_CE: Tensor) -> Terms:
-            return self._sigmoid(part, weight_B, self._users(part), asked, encoded_CE)
+        def part_loss(part: Columns, weight_B: Tensor, encoded_CE: Tensor, text_VE: Tensor) -> Terms:
+            return self._sigmoid(part, weight_B, self._users(part, (texts[0], text_VE)), asked, encoded_CE)
 
         parts = [(rows_of(columns, rows), weight_B[rows]) for rows in chunks]
-        return accumulated(part_loss, parts, self, shared=encoded_CE)
+        return accumulated(part_loss, parts, self, encoded_CE, texts[1])
 
-    def _users(self, columns: Columns) -> UserSide:
-        batch = self.model.batch(columns, self.texts).to(self.text_VE.device)
-        user_BM, history = self.model.user(batch, self.text_VE)
-        return user_BM.float(), replace(history, encoded_ND=history.encoded_ND.float())
+    def _users(self, columns: Columns, texts: Texts) -> UserSide:
+        table, text_VE = texts
+        user_BM, history = self.model.user(self.model.batch(columns, table).to(text_VE.device), text_VE)
+        return user_BM.float(), replace(history, encoded_ND=history.encoded_ND.float()), text_VE
 
     def _sigmoid(self, columns: Columns, weight_B: Tensor, users: UserSide, asked: Asked, encoded_CE: Tensor) -> Terms:
         happens_BC = self._happens(columns, *asked)
@@ -152,7 +160,7 @@ class Alignment(nn.Module):
         return self.texts.rows(columns["future_text"])
 
     def _scores(
-        self, user_BM: Tensor, history: EncodedText, encoded_CE: Tensor, cutoff_day: "np.ndarray"
+        self, user_BM: Tensor, history: EncodedText, text_VE: Tensor, encoded_CE: Tensor, cutoff_day: "np.ndarray"
     ) -> tuple[list[Tensor], Tensor]:
         """[B, C] from the prefixes of the users' vectors, the whole last, and from late interaction; the biases once
         per distinct cut-off of the batch, as the season asks."""
@@ -168,7 +176,7 @@ class Alignment(nn.Module):
             user_BM[:, :1] + user_BM[:, 1 : 1 + size] @ text_CM[:, :size].T + bias_BC2[..., 0]
             for size in (*self.model.recipe.prefixes, text_CM.shape[1])
         ]
-        late_BC = self.model.late(history, len(user_BM), self.text_VE, asked_CE)
+        late_BC = self.model.late(history, len(user_BM), text_VE, asked_CE)
         return nested, late_BC + bias_BC2[..., 1]
 
     def _candidates(self, future: "np.ndarray", step: Step) -> "np.ndarray":
@@ -205,10 +213,10 @@ class Alignment(nn.Module):
         live_NE = self.model.text.live([strings[i] for i in live]).float()
         return encoded.index_copy(0, torch.from_numpy(live).to(encoded.device), live_NE)
 
-    def _infonce(self, columns: Columns, chunks: list[slice], weight_B: Tensor, step: Step) -> Tensor:
+    def _infonce(self, columns: Columns, texts: Texts, chunks: list[slice], weight_B: Tensor, step: Step) -> Tensor:
         """Equation 13 over the users of all ranks: this rank's users against the sentences of every rank."""
-        device = self.text_VE.device
-        user_BM = cached(lambda part: self._users(part)[0], [(rows_of(columns, rows),) for rows in chunks], device)
+        device, parts = self.text_VE.device, [(rows_of(columns, rows),) for rows in chunks]
+        user_BM = cached(lambda part: self._users(part, texts)[0], parts, device)
         encoded_BE, is_real_B = self._encode_own(self._future(columns), step), weight_B > 0
         with float32(device):
             text_BM = self.model.text.vectors(encoded_BE)

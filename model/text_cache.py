@@ -17,10 +17,14 @@ from model.text_encoder import TextEncoder
 
 @dataclass(frozen=True)
 class TextTable:
-    """Vectors by text key. Row 0 is padding; row i + 1 belongs to keys[i], ascending."""
+    """Vectors by text key. Row 0 is padding; row i + 1 belongs to keys[i], ascending.
+
+    `encoder` is the fingerprint of what made them, "" where a table does not come from a cache.
+    """
 
     keys: "np.ndarray"
     vectors: "np.ndarray"
+    encoder: str = ""
 
     def rows(self, keys: "np.ndarray") -> "np.ndarray":
         """The rows of an int64 array of keys of any shape, 0 where the key is 0. Raises FoundError for a stranger."""
@@ -34,14 +38,15 @@ class TextTable:
     def select(self, keys: "np.ndarray") -> "TextTable":
         """The table of only these keys."""
         unique = np.unique(keys[keys != 0])
-        return TextTable(unique, np.concatenate([self.vectors[:1], self.vectors[self.rows(unique)]]))
+        return TextTable(unique, np.concatenate([self.vectors[:1], self.vectors[self.rows(unique)]]), self.encoder)
 
 
 def read_table(folder: Path) -> TextTable:
     """The table in a cache's folder, memory-mapped; read again where a writer replaced it in between."""
     name = (folder / "CURRENT").read_text()
     try:
-        return TextTable(np.load(folder / name / "keys.npy"), np.load(folder / name / "vectors.npy", mmap_mode="r"))
+        keys, vectors = np.load(folder / name / "keys.npy"), np.load(folder / name / "vectors.npy", mmap_mode="r")
+        return TextTable(keys, vectors, folder.name)
     except FileNotFoundError:
         if (folder / "CURRENT").read_text() == name:
             raise

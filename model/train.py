@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,13 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import BEHAVIOUR_SOURCES
 from feature_repo.contracts.settings import Settings, read_settings
 from model import pointers
-from model.config import PRECISIONS, Optimisation, Recipe
+from model.config import Optimisation, Recipe
 from model.data import Cutoffs, Loader, Pairs, array, open_pairs
 from model.distributed import Ranks, join, leave
 from model.found import FoundModel
 from model.journal import Journal
+from model.options import arguments as _arguments
+from model.options import with_options
 from model.recipes import recipe as recipe_by_name
 from model.records import environment, write_record
 from model.sentences import Sentences
@@ -32,10 +33,9 @@ from model.stages import Alignment, SelfSupervised
 from model.text_cache import CachedEncoder, TextTable
 from model.text_encoder import TextEncoder
 from model.text_space import TextSpace
+from model.tracking import Store
 from model.trainer import Run, train
 from model.vocabulary import ACTIVITY, Vocabulary, fit_vocabulary
-
-OPTIONS = ("chunk_users", "precision", "compile", "patience", "validate_every")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Job:
     models: Path
     seed: int
     ranks: Ranks
+    mlflow: Store | None = None
 
     def run(self, stage: int, optimisation: Optimisation) -> Run:
         identity = {
@@ -69,10 +70,12 @@ class Job:
         return self._loader(optimisation, Cutoffs(first=self._newest())) if optimisation.patience else None
 
     def journal(self, run: Run) -> Journal:
-        """Of one run: the same run again writes to the same folder below models/logs."""
-        name = hashlib.sha256(json.dumps(run.identity, sort_keys=True).encode()).hexdigest()[:12]
-        folder = self.models / "logs" / f"stage{run.identity['stage']}-{name}"
-        return Journal(folder if self.ranks.is_first else None)
+        """Of one run: the same run again writes to the same folder below models/logs, and goes on in MLflow."""
+        if not self.ranks.is_first:
+            return Journal()
+        digest = hashlib.sha256(json.dumps(run.identity, sort_keys=True).encode()).hexdigest()[:12]
+        name = f"stage{run.identity['stage']}-{digest}"
+        return Journal(self.models / "logs" / name, self.mlflow.run(name, run.identity) if self.mlflow else None)
 
     def _loader(self, optimisation: Optimisation, cutoffs: Cutoffs) -> Loader:
         per_rank = max(1, optimisation.batch_users // self.ranks.world)
@@ -89,7 +92,7 @@ class Job:
 
 
 def main() -> None:
-    arguments = _arguments()
+    arguments = _arguments(__doc__)
     settings = read_settings(os.environ, Path.cwd()).with_arguments(vars(arguments))
     ranks = join()
     try:
@@ -149,6 +152,7 @@ def _trained(
         version = model.eval().save_pretrained(folder)
         write_record(folder / version, _record(job, run, journal) | {"version": version})
         pointers.set_current(folder, version)
+        journal.finish(folder / version)
         run.checkpoint.unlink(missing_ok=True)
     job.ranks.barrier()
     return model.version
@@ -175,19 +179,15 @@ def _record(job: Job, run: Run, journal: Journal) -> dict[str, Any]:
 
 
 def _job(settings: Settings, arguments: argparse.Namespace, ranks: Ranks) -> Job:
+    mlflow = Store(settings.mlflow_uri) if settings.mlflow_uri and ranks.is_first else None
     pairs = open_pairs(Path(arguments.pairs) if arguments.pairs else settings.work.pairs)
     named = recipe_by_name(settings.recipe, encoder=settings.encoder, language_model=settings.language_model)
     recipe = with_options(named, vars(arguments))
     replace(recipe, served=settings.vector_size)  # an untrained size is refused before anything is trained
     encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
     models = Path(arguments.out) if arguments.out else settings.work.models
-    return Job(pairs, recipe, CachedEncoder(settings.work.text_cache, encoder, ranks), models, settings.seed, ranks)
-
-
-def with_options(recipe: Recipe, arguments: Mapping[str, Any]) -> Recipe:
-    """The recipe with the options that were given (not None) in both stages, so that stage 2 knows its stage 1."""
-    given = {name: arguments[name] for name in OPTIONS if arguments.get(name) is not None}
-    return replace(recipe, stage1=replace(recipe.stage1, **given), stage2=replace(recipe.stage2, **given))
+    cached = CachedEncoder(settings.work.text_cache, encoder, ranks)
+    return Job(pairs, recipe, cached, models, settings.seed, ranks, mlflow)
 
 
 def _texts(job: Job) -> tuple[list[str], TextTable]:
@@ -228,25 +228,6 @@ def _metadata(job: Job) -> dict[str, Any]:
     sources = [source for source in BEHAVIOUR_SOURCES if lengths[f"{source}_length"].any()]
     known = {"pairs": manifest["fingerprint"], "seed": job.seed, "sources": sources}
     return known | {key: manifest[key] for key in kept}
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="torchrun -m model.train", description=__doc__)
-    parser.add_argument("--stage", type=int, choices=(1, 2), required=True)
-    parser.add_argument("--recipe", help="name of a recipe in model/recipes.py")
-    parser.add_argument("--pairs", help="folder of build_pairs' output; default WORKDIR/pairs")
-    parser.add_argument("--out", help="folder of models; default WORKDIR/models")
-    parser.add_argument("--workdir")
-    parser.add_argument("--encoder", help="Hugging Face id or folder of the text encoder; default the recipe's")
-    parser.add_argument("--language-model", help="the same of the text tower's language model, where it has its own")
-    parser.add_argument("--seed", type=int, help="of weights, batches and draws; default: the setting, 0")
-    options = parser.add_argument_group("options of the recipe, the same for both stages")
-    options.add_argument("--chunk-users", type=int, help="users of a process in memory at once; the gradient is exact")
-    options.add_argument("--precision", choices=PRECISIONS)
-    options.add_argument("--compile", action="store_true", default=None, help="torch.compile the attention blocks")
-    options.add_argument("--patience", type=int, help="hold out the newest cut-off; stop after so many looks in vain")
-    options.add_argument("--validate-every", type=int, help="steps between looks at the held-out cut-off")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

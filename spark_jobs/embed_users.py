@@ -24,8 +24,7 @@ from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.windows import cutoff_instant
 from model import pointers
 from model.found import EPOCH, FoundModel
-from model.text_cache import CachedEncoder, TextTable, read_table
-from model.text_encoder import TextEncoder
+from model.text_cache import TextTable, read_table
 from spark_jobs.model_inputs import model_inputs, snapshot_inputs
 from spark_jobs.partitions import publish, write_files
 from spark_jobs.session import main, parser, say, spark_session
@@ -47,7 +46,7 @@ def embed_users(spark: SparkSession, settings: Settings, ds: date, *, model: Pat
     if not work.partition(HISTORY, ds).exists():
         raise FoundError(f"no snapshot of {ds} in {work.root}: run spark_jobs/build_features.py --ds {ds} first.")
     found = FoundModel.from_pretrained(model)
-    cache = _encode_texts(work, ds, found)
+    cache = _cache_texts(work, ds, found)
     rows = _with_kept(spark, _inputs(spark, work, ds, found), work, ds, "" if full else found.version)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", BATCH_USERS)
     embedded = rows.mapInArrow(_embedder(str(model), str(cache)), SCHEMA)
@@ -56,13 +55,10 @@ def embed_users(spark: SparkSession, settings: Settings, ds: date, *, model: Pat
     say(f"embed: {written.count()} users as of {ds} by model {found.version}")
 
 
-def _encode_texts(work: Workdir, ds: date, found: FoundModel) -> Path:
+def _cache_texts(work: Workdir, ds: date, found: FoundModel) -> Path:
     """Brings every text of the snapshot into the cache; returns the cache's folder."""
-    recipe = found.recipe
     table = pq.read_table(str(work.partition(TEXTS, ds)), columns=["text_key", "text"])
-    encoder = CachedEncoder(work.text_cache, TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens))
-    encoder.table(table["text_key"].to_numpy(), table["text"].to_pylist())
-    return encoder.cache.folder
+    return found.cache_texts(work.text_cache, table["text_key"].to_numpy(), table["text"].to_pylist())
 
 
 def _inputs(spark: SparkSession, work: Workdir, ds: date, found: FoundModel) -> DataFrame:

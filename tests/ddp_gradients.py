@@ -27,11 +27,19 @@ SPLITS = {
     4: {"uneven": (1, 2, 11, 12), "two ranks out of data": (7, 12, 12, 12), "in chunks": (1, 2, 11, 12)},
 }
 """How a batch of 12 users lies on the ranks."""
-KINDS = {"stage 1": (1, "sigmoid"), "stage 2": (2, "sigmoid"), "infonce": (2, "infonce")}
+TUNED = "tuned events"
+KINDS = {"stage 1": (1, "sigmoid"), "stage 2": (2, "sigmoid"), "infonce": (2, "infonce"), TUNED: (2, "sigmoid")}
 CHUNK = 2
 PATIENT = "stage 2"
 """The kind that trains with early stopping."""
-GROUPS = {"lora_": "lora", ".late.": "late", "user.": "user", "text.": "text", "tasks.": "tasks"}
+GROUPS = {
+    "event_encoder.": "events",
+    "lora_": "lora",
+    ".late.": "late",
+    "user.": "user",
+    "text.": "text",
+    "tasks.": "tasks",
+}
 
 
 @dataclass
@@ -122,7 +130,7 @@ def main() -> None:
     columns, report = some_users(ROWS), {}
     stages = {}
     for kind, (number, alignment) in KINDS.items():
-        its_job = replace(job, recipe=replace(job.recipe, alignment=alignment))
+        its_job = replace(job, recipe=replace(job.recipe, alignment=alignment, tune_events=kind == TUNED))
         stages[kind] = undropped(stage_of(number, its_job))
     one = {kind: one_step(stage, columns, job, KINDS[kind][0], Ranks()) for kind, stage in stages.items()}
     ranks = join()

@@ -173,6 +173,29 @@ def quiet(recipe: "Recipe") -> "Recipe":
     return replace(recipe, dropout=0.0, source_dropout=0.0)
 
 
+def stirred(encoder: "TextEncoder") -> None:
+    """Moves the encoder's LoRA away from its start, where it changes nothing."""
+    import torch
+
+    from model.encoders import lora_of
+
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for _, parameter in lora_of(encoder):
+            parameter.copy_(0.03 * torch.randn(parameter.shape, generator=generator))
+
+
+def with_tuned_events(model: "FoundModel") -> "FoundModel":
+    """The same model with an event encoder of its own, whose LoRA is not that of the start."""
+    from model.found import FoundModel
+
+    recipe = replace(model.recipe, tune_events=True)
+    tuned = FoundModel(recipe, model.vocabulary, model.text.space, metadata=model.metadata)
+    tuned.load_state_dict(model.own_state(), strict=False)
+    stirred(tuned.encoder)
+    return tuned.eval()
+
+
 def make_job(
     folder: Path, pairs: Path, *, recipe: "Recipe", encoder: "TextEncoder", cache: Path, seed: int = 0
 ) -> "Job":

@@ -68,6 +68,7 @@ GROUPS = {
     "stage 1": {"user", "tasks"},
     "stage 2": {"user", "text", "lora", "late"},
     "infonce": {"user", "text", "lora"},
+    ddp_gradients.TUNED: {"user", "text", "lora", "late", "events"},
 }
 
 

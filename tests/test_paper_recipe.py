@@ -113,7 +113,10 @@ def test_the_document_shows_the_parameters_that_the_command_prints(monkeypatch, 
     assert printed in (ROOT / "docs/paper.md").read_text() and printed.count("\n") == 14
 
 
-@pytest.mark.parametrize("change", [{}, {"sequence": "gru", "fusion": "concatenation"}, {"language_model": ""}])
+CHANGES = [{}, {"sequence": "gru", "fusion": "concatenation"}, {"language_model": ""}, {"tune_events": True}]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_parts_on_the_meta_device_add_up_to_the_model(albert, qwen2, monkeypatch, change):
     chosen = replace(small(albert, qwen2), **change)
     vocabulary = activity_alone(chosen.bins)
@@ -125,7 +128,9 @@ def test_parts_on_the_meta_device_add_up_to_the_model(albert, qwen2, monkeypatch
     assert sum(counts.values()) - counts["heads of stage 1"] == sum(p.numel() for p in model.parameters())
     assert counts["fusion"] == sum(p.numel() for p in model.user.fusion.parameters())
     assert counts["text head"] == sum(p.numel() for p in model.text.project.parameters())
-    assert counts["LoRA"] == sum(p.numel() for n, p in model.named_parameters() if "lora_" in n)
+    lora = sum(p.numel() for n, p in model.named_parameters() if "lora_" in n)
+    assert counts["LoRA"] + counts.get("LoRA of events", 0) == lora
+    assert ("LoRA of events" in counts) == chosen.tune_events
 
 
 def test_a_model_in_the_encoders_own_space_can_be_measured_too():

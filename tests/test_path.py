@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from factories import story_lake
+from model_pairs import with_tuned_events
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import EVENT_SOURCES, PROFILES
@@ -184,6 +185,31 @@ def test_a_user_read_from_feast_gets_the_vector_that_spark_gave(night, monkeypat
     for user, vector in zip(asked, vectors, strict=True):
         stored = np.array(users[user][0])
         assert vector @ stored / np.linalg.norm(vector) / np.linalg.norm(stored) > 0.99999
+
+
+def test_a_night_of_a_model_that_tuned_its_encoder_reads_texts_through_it(spark, night):
+    from model import pointers
+    from model.found import FoundModel
+    from spark_jobs.build_features import build_features
+    from spark_jobs.embed_users import _inputs, embed_users, numpy_columns
+
+    settings, _ = night
+    plain = FoundModel.from_pretrained(pointers.current(settings.work.models, missing=""))
+    model, ds = with_tuned_events(plain), date(2023, 1, 17)
+    folder = settings.work.models / model.save_pretrained(settings.work.models)
+    build_features(spark, settings, [ds])
+    embed_users(spark, settings, ds, model=folder, full=False)
+    stored = pq.read_table(str(settings.work.partition(EMBEDDING, ds))).sort_by("user_id").to_pylist()
+
+    (batch,) = _inputs(spark, settings.work, ds, model).toArrow().sort_by("user_id").combine_chunks().to_batches()
+    again = model.embed(numpy_columns(batch), model.text_vectors(settings.work.text_cache))
+    assert [row["user_id"] for row in stored] == batch["user_id"].to_pylist()
+    np.testing.assert_allclose([row["vector"] for row in stored], again.vectors, atol=1e-5)
+    for row, (keys, weights) in zip(stored, again.texts, strict=True):
+        assert row["text_keys"] == keys.tolist()
+        np.testing.assert_allclose(row["text_weights"], weights, atol=1e-5)
+    others = plain.embed(numpy_columns(batch), plain.text_vectors(settings.work.text_cache))
+    assert np.abs(others.vectors - again.vectors).max() > 1e-3
 
 
 def test_no_night_before_features_were_built(spark, night):

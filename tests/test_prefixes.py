@@ -65,7 +65,7 @@ def test_every_prefix_costs_what_the_whole_costs(trained, texts, tiny_pairs, enc
     columns = next(job.loader(tiny().stage2).steps())
     weight_B = torch.arange(1.0, 1 + len(columns["user_key"]))
     asked, encoded_CE = stage._asked(columns, weight_B, step)
-    users = stage._users(columns)
+    users = stage._users(columns, (table, stage.text_VE))
     with torch.no_grad():
         _, terms = stage._sigmoid(columns, weight_B, users, asked, encoded_CE)
         happens_BC = stage._happens(columns, *asked).double()

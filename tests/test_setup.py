@@ -282,6 +282,7 @@ def test_the_extras_of_the_project_are_pinned_as_in_the_lock():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     wanted = {name: version for extra in extras.values() for name, version in pins("\n".join(extra)).items()}
     del wanted["torch"]
+    del wanted["mlflow-skinny"]  # optional, and it declares older cachetools and importlib_metadata than the lock's
 
     assert {name: pins(LOCK).get(name) for name in wanted} == wanted
 

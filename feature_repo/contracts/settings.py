@@ -42,6 +42,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     admin_key: str = ""
+    mlflow_uri: str = ""
 
     @property
     def lengths(self) -> Lengths:
