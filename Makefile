@@ -1,12 +1,14 @@
 # Each verb, alone on a clean clone, does all set-up. Variables: see `make help`.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-slow lint airflow airflow-stop clean
+.PHONY: help setup demo serve test test-slow lint results airflow airflow-stop clean
 
 LAKE ?= work/lakes/demo
 WORKDIR ?= work/$(notdir $(patsubst %/,%,$(LAKE)))
 USERS ?= 5000
 HORIZON_DAYS ?= 30
+LAKES ?= $(patsubst %/lake.yaml,%,$(wildcard ../shared/lakes/*/lake.yaml)) work/lakes/demo
+SEEDS ?= 3
 export PYTHON TORCH_INDEX
 
 in_env := scripts/in_env
@@ -22,6 +24,7 @@ help: ## this list
 	@echo '  LAKE          a folder with lake.yaml; default: a generated lake of USERS=$(USERS) users'
 	@echo '  WORKDIR       where everything derived from the lake lies; default: work/<name of the lake>'
 	@echo '  HORIZON_DAYS  how far ahead the DAGs of `make airflow` train; default: $(HORIZON_DAYS)'
+	@echo '  LAKES, SEEDS  what `make results` measures; default: ../shared/lakes and the generated lake, 3 seeds'
 	@echo '  PYTHON        a Python 3.11, where none is on PATH'
 	@echo '  TORCH_INDEX   the index of another torch build (default: the one your pip is set up for)'
 
@@ -48,6 +51,9 @@ test-slow: setup ## the tests that take minutes each
 lint: setup ## ruff and mypy
 	@$(in_env) ruff check .
 	@$(in_env) mypy
+
+results: setup work-lake ## docs/results.md: every method on LAKES with SEEDS seeds; goes on where it was stopped
+	@scripts/results.sh $(SEEDS) $(LAKES)
 
 airflow: setup work-lake ## Airflow with both DAGs on this machine, until Ctrl-C or `make airflow-stop`
 	@$(settings) $(in_env) python scripts/run_airflow.py start

@@ -62,9 +62,14 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
 def _evaluate(given: argparse.Namespace, settings: Settings) -> int:
     from serving.evaluate import evaluate_lake
 
-    progress = evaluate_lake(settings, ranks=given.ranks, fresh=given.fresh, seeds=given.seeds)
+    everything = given.suite == "all"
+    progress = evaluate_lake(
+        settings, ranks=given.ranks, fresh=given.fresh, seeds=given.seeds, suite=everything, results=given.results
+    )
     print(progress.last_output())
     print(f"\n{progress.table()}\n\nwritten to {settings.work.evaluation}")
+    if everything:
+        print(f"all methods side by side: {settings.work.root}/results.html, results.md")
     return 0
 
 
@@ -149,6 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = command("evaluate", "score the lake's scenarios zero-shot, as of their cut-offs", _evaluate)
     _add_training(evaluate)
     evaluate.add_argument("--seeds", type=_positive, default=1, help="models to train per cut-off (default: 1)")
+    evaluate.add_argument("--suite", choices=("found", "all"), default="found", help="all: every baseline as well")
+    evaluate.add_argument("--results", default="", metavar="DIR", help="the suite's results (default: WORKDIR/results)")
     evaluate.add_argument("--fresh", action="store_true", help="train again where a complete sub-run lies")
 
     target = command("target", "the users that a sentence describes", _target)

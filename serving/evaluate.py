@@ -36,8 +36,11 @@ class SubRun:
         return f"{self.cutoff.isoformat()}_{self.horizon_days}d"
 
 
-def evaluate_lake(settings: Settings, *, ranks: int, fresh: bool, seeds: int = 1) -> Progress:
-    """Trains and embeds once per (cut-off, horizon) of the scenarios and per seed, then scores all of them.
+def evaluate_lake(
+    settings: Settings, *, ranks: int, fresh: bool, seeds: int = 1, suite: bool = False, results: str = ""
+) -> Progress:
+    """Trains and embeds once per (cut-off, horizon) of the scenarios and per seed, then scores all of them; with
+    `suite` every baseline as well.
 
     A sub-run that is complete for the same lake and settings is kept, unless `fresh`.
     """
@@ -49,14 +52,16 @@ def evaluate_lake(settings: Settings, *, ranks: int, fresh: bool, seeds: int = 1
         data = replace(settings, workdir=str(root / run.folder), horizon_days=run.horizon_days)
         every = [_seeded(data, seed) for seed in range(seeds)]
         started += [(run, sub) for sub in every if fresh or not (_is_done(data) and _is_done(sub))]
-    steps = 1 + sum(len(_steps(sub)) for _, sub in started)
+    steps = 1 + suite + sum(len(_steps(sub)) for _, sub in started)
     progress = Progress(steps, logs=settings.work.root / "logs" / "evaluation")
     for run, sub in started:
         print(f"{run.folder}: training on futures that end by {run.cutoff}" + f", seed {sub.seed}" * (seeds > 1))
         _prepare(sub, texts=settings.work)
         progress.run(_named(run, sub), step_values(run.cutoff, ranks), environment(sub, os.environ))
         (Path(sub.workdir) / _DONE).write_text(json.dumps({"fingerprint": _fingerprint(sub)}))
-    progress.run([_scoring(settings, root, seeds)], {}, environment(settings, os.environ))
+    kept = Path(results) if results else settings.work.root / "results"
+    last = [*([_suite(settings, root, seeds, kept)] if suite else []), _scoring(settings, root, seeds)]
+    progress.run(last, {}, environment(settings, os.environ))
     return progress
 
 
@@ -114,6 +119,16 @@ def _scoring(settings: Settings, root: Path, seeds: int) -> Step:
         "scores",
         (*command, "--runs", str(root), "--out", str(settings.work.evaluation)),
         heading="score every scenario against what happened",
+    )
+
+
+def _suite(settings: Settings, root: Path, seeds: int, results: Path) -> Step:
+    command = ("python", "-m", "model.evaluation.suite", "--lake", settings.lake, "--seeds", str(seeds))
+    report = ("--text", str(settings.work.root / "results.md"), "--html", str(settings.work.root / "results.html"))
+    return Step(
+        "suite",
+        (*command, "--runs", str(root), "--results", str(results.absolute()), *report),
+        heading="fit every baseline on the same pairs and compare",
     )
 
 

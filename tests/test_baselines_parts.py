@@ -5,15 +5,14 @@ from dataclasses import replace
 from datetime import date
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
+from evaluated_run import write_snapshot
 from model_pairs import CATEGORIES, COLUMNS, LATER, some_users, texts_of
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import EVENT_SOURCES
-from feature_repo.contracts.names import INPUT_VIEWS, Workdir
+from feature_repo.contracts.names import Workdir
 from feature_repo.contracts.templates import NOTHING, text_key
 from model.baselines import arallm, heuristic, nearest_texts
 from model.baselines.activity import LONG_AGO_DAYS, fit_frequency, fit_recency
@@ -343,30 +342,6 @@ def test_a_past_window_counts_its_days_alone_and_anything_of_a_source_is_its_cou
         searches = len(events_of(users, row, ("searches",)))
         assert found[row] == pytest.approx(clicks / (clicks + 1))
         assert searched[row] == pytest.approx(searches / (searches + 1))
-
-
-def write_snapshot(work, users, names, cutoff):
-    """The four views of these users as build_features leaves them."""
-    city = {text_key(value): value for value in CATEGORIES} | {0: None}
-    for view in INPUT_VIEWS:
-        prefixes = {"history": BEHAVIOUR, "searches": ("searches",)}.get(view, ())
-        rows = {"user_id": names, "event_timestamp": [0] * len(names)}
-        for column in COLUMNS:
-            name = column.name
-            is_sequence = name.endswith(("_text", "_day", "_amount", "_length"))
-            if is_sequence and name.startswith(prefixes or "none"):
-                lengths = users[f"{name.split('_')[0]}_length"]
-                values = users[name]
-                rows[name] = values if column.length is None else [v[:n] for v, n in zip(values, lengths, strict=True)]
-            elif view == "activity" and not is_sequence and name.split("_")[0] in (*EVENT_SOURCES, "spend"):
-                rows[name] = users[name]
-        if view == "profile":
-            rows["city"] = [city[key] for key in users["profile_categories"][:, 0]]
-            rows["tier"] = [city[key] for key in users["profile_categories"][:, 1]]
-            rows["age"] = [None if np.isnan(v) else float(v) for v in users["profile_numbers"][:, 0]]
-        folder = work.partition(view, cutoff)
-        folder.mkdir(parents=True)
-        pq.write_table(pa.table(rows), folder / "part-00000.parquet")
 
 
 def test_candidates_are_the_snapshots_columns_in_the_order_asked_and_strangers_have_none(tiny_pairs, tmp_path):

@@ -298,6 +298,22 @@ def test_every_seed_trains_its_own_models_of_the_same_data(trivial_steps, settin
     assert len(evaluate_lake(settings, ranks=1, fresh=False, seeds=3).finished) == 12, "new data, so every seed again"
 
 
+def test_the_suite_runs_before_the_scores_and_keeps_its_results_where_it_is_told(trivial_steps, settings, monkeypatch):
+    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "print('the table')"))
+    command = evaluator._suite(settings, settings.work.root / "evaluation", 2, settings.work.root / "results").command
+    asked = []
+    suite = python_step("suite", "pass")
+    monkeypatch.setattr(evaluator, "_suite", lambda *given: asked.append(given[2:]) or suite)
+
+    plain = evaluate_lake(settings, ranks=1, fresh=False, suite=True)
+    elsewhere = evaluate_lake(settings, ranks=1, fresh=False, seeds=2, suite=True, results="kept")
+
+    assert [step.name for step in plain.finished[-2:]] == ["suite", "scores"] and plain.last_output() == "the table"
+    assert [step.name for step in elsewhere.finished[-2:]] == ["suite", "scores"]
+    assert [(seeds, folder) for seeds, folder in asked] == [(1, settings.work.root / "results"), (2, Path("kept"))]
+    assert command[:7] == ("python", "-m", "model.evaluation.suite", "--lake", settings.lake, "--seeds", "2")
+
+
 def test_an_evaluation_of_a_changed_lake_or_of_other_settings_trains_again(trivial_steps, settings, lake, monkeypatch):
     monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "pass"))
     evaluate_lake(settings, ranks=1, fresh=False)

@@ -6,10 +6,9 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import yaml
+from evaluated_run import GHOST, HORIZON, USERS, scenario, write_run, write_scenarios
 from model_pairs import CUTOFFS, LATER, TOPICS, some_users
 
 from feature_repo.contracts.errors import FoundError
@@ -20,62 +19,10 @@ from model.evaluation.metrics import auc
 from model.evaluation.scenarios import read_labels, read_scenarios
 from model.evaluation.zero_shot import evaluate
 
-HORIZON = 30
-USERS = 120
-GHOST = "never seen"
-
-
-def scenario(number: int, cutoff=LATER) -> dict:
-    return {
-        "id": f"s{number}",
-        "demand": f"{TOPICS[number]} fans",
-        "cutoff": cutoff.isoformat(),
-        "horizon_days": HORIZON,
-        "domain": "shop",
-    }
-
-
-def write_scenarios(folder, documents, *, users=USERS):
-    """Three scenarios: who has the topic's habit does it; every fifth user is a fit label; one user has no history."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "scenarios.yaml").write_text(yaml.safe_dump(documents))
-    rows = [
-        {
-            "scenario_id": d["id"],
-            "user_id": f"u{key}",
-            "label": int(key % len(TOPICS) == int(d["id"][1:])),
-            "split": "fit" if key % 5 == 4 else "eval",
-        }
-        for d in documents
-        for key in range(1, users + 1)
-    ]
-    rows += [{"scenario_id": d["id"], "user_id": GHOST, "label": 0, "split": "eval"} for d in documents]
-    pq.write_table(pa.Table.from_pylist(rows), folder / "labels.parquet")
-    return folder
-
 
 @pytest.fixture(scope="module")
 def users(trained, texts):
     return trained.embed(some_users(USERS), texts)
-
-
-def write_run(root, users, models, cache, cutoff=LATER):
-    """The work directory of one (cut-off, horizon), as `found evaluate` leaves it."""
-    run = root / f"{cutoff.isoformat()}_{HORIZON}d"
-    run.mkdir(parents=True)
-    (run / "models").symlink_to(models)
-    (run / "text_cache").symlink_to(cache)
-    folder = Workdir(run).partition(EMBEDDING, cutoff)
-    folder.mkdir(parents=True)
-    keys, weights = ([own[part] for own in users.texts] for part in (0, 1))
-    columns = {
-        "user_id": [f"u{key}" for key in range(1, len(users.vectors) + 1)],
-        "vector": pa.array(list(users.vectors), pa.list_(pa.float32())),
-        "text_keys": pa.array(keys, pa.list_(pa.int64())),
-        "text_weights": pa.array(weights, pa.list_(pa.float32())),
-    }
-    pq.write_table(pa.table(columns), folder / "part-00000.parquet")
-    return run
 
 
 @pytest.fixture

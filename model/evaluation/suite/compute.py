@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from model.baselines.training import NotApplicable
-from model.data import open_pairs
 from model.evaluation import results
 from model.evaluation.measures import Candidates, ScenarioMeasures, measure, measure_specificity
 from model.evaluation.results import Fingerprint, Result, Wanted, digest, digest_files
@@ -20,6 +19,7 @@ from model.evaluation.suite.families import Family, Row
 from model.evaluation.thresholds import fit_rate
 from model.recipes import found_default
 
+SCENARIOS = "scenarios"
 Say = Callable[[str], None]
 
 
@@ -35,13 +35,14 @@ class Lake:
     data: str
 
     @classmethod
-    def open(cls, name: str, folder: Path, runs: Path) -> "Lake":
-        """Of a folder with scenarios.yaml and labels.parquet."""
-        files = folder / "scenarios.yaml", folder / "labels.parquet"
-        scenarios = tuple(read_scenarios(files[0]))
-        pairs = {s.run: open_pairs(runs / s.run / "pairs").manifest["fingerprint"] for s in scenarios}
-        fit, held_out = (read_labels(files[1], split) for split in ("fit", "eval"))
-        return cls(name, scenarios, fit, held_out, runs, digest([pairs, digest_files(files)]))
+    def open(cls, folder: Path, runs: Path) -> "Lake":
+        """Of a lake's folder, by whose name it goes in the tables."""
+        labels = folder / SCENARIOS / "labels.parquet"
+        fit, held_out = (read_labels(labels, split) for split in ("fit", "eval"))
+        scenarios = tuple(read_scenarios(folder / SCENARIOS / "scenarios.yaml"))
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        contents = [[str(path.relative_to(folder)), digest_files([path])] for path in files]
+        return cls(folder.name, scenarios, fit, held_out, runs, digest(contents))
 
     @property
     def candidates(self) -> dict[str, Candidates]:
@@ -54,6 +55,12 @@ class Lake:
             )
             for s in self.scenarios
         }
+
+
+def pending(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int) -> list[Wanted]:
+    """What `compute` would write."""
+    rows = [(family, row, seed) for family in families for row in family.rows for seed in range(seeds)]
+    return results.pending(folder, [_wanted(lake, *each) for each in rows])
 
 
 def compute(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int, say: Say = print) -> None:
