@@ -93,6 +93,7 @@ def _these(users: Users, rows: "np.ndarray") -> Users:
 
 def _baseline(method: Method) -> Family:
     of_odds = method.gives == LOG_ODDS
+    rows: tuple[Row, ...]
     if method.needs_seeds:
         rows = (
             Row(method.name + FEW_SUFFIX, method.title, FEW_SHOT, of_odds=False),
