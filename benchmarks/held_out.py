@@ -4,7 +4,8 @@
 
 WORKDIR is a sub-run of `found evaluate` (WORKDIR/evaluation/CUTOFF_HORIZONd): its pairs end by the scenarios' cut-off.
 The newest cut-off is held out: training reads the pairs whose futures end by it, and the users are asked there for
-words of their futures that no concept of the training holds, in phrasings that training never saw.
+words of their futures that no concept of the training holds, in phrasings that training never saw; for several such
+words at once; and for being active at all, or not.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 import torch
 
 from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.templates import BROWSE, CLICK, NOTHING, PURCHASE, SEARCH, text_key
 from model import sentences, train
 from model.concepts import find_concepts
 from model.config import Recipe
@@ -38,6 +40,15 @@ from model.text_encoder import TextEncoder
 DEMANDS = 60
 BASE_RATES = (0.02, 0.5)
 USERS = 4_000
+GROUPS = 30
+BROAD = {
+    PURCHASE.summary: ("Shoppers we will see again", "Everybody who orders anything in this period"),
+    BROWSE.summary: ("Users we will see again", "Everybody who is going to watch or read something"),
+    SEARCH.summary: ("Everybody who types something into the search box",),
+    CLICK.summary: ("Everybody who uses the site",),
+    NOTHING: ("Lapsing customers", "Everybody who stays away for good"),
+}
+"""What says that it happened, and demands for it."""
 PHRASINGS = ("Shoppers about to get {}", "Anyone into {} soon", "{} lovers", "Who is going for {} next?")
 
 
@@ -53,7 +64,28 @@ class HeldOut:
 
     @property
     def demands(self) -> list[str]:
-        return [PHRASINGS[i % len(PHRASINGS)].format(word) for i, word in enumerate(self.words)]
+        return [_said(word, i) for i, word in enumerate(self.words)]
+
+    def groups(self) -> tuple[list[str], "np.ndarray"]:
+        """Demands for any of 2 to 4 words, and whose future holds one."""
+        rng = np.random.default_rng(1)
+        chosen = [rng.permutation(len(self.words))[: rng.integers(2, 5)] for _ in range(GROUPS)]
+        named = [[self.words[c] for c in each] for each in chosen]
+        demands = [_said(f"{', '.join(words[:-1])} and {words[-1]}", i) for i, words in enumerate(named)]
+        return demands, np.stack([self.happens_BC[:, each].any(1) for each in chosen], 1)
+
+    def broad(self) -> tuple[list[str], "np.ndarray"]:
+        """The demands for being active of which both kinds are there."""
+        future, found = self.users["future_text"], {}
+        for text, demands in BROAD.items():
+            happens_B = (future == text_key(text)).any(1)
+            if MIN_SIDE <= happens_B.sum() <= len(happens_B) - MIN_SIDE:
+                found |= dict.fromkeys(demands, happens_B)
+        return list(found), np.stack(list(found.values()), 1)
+
+
+def _said(what: str, number: int) -> str:
+    return PHRASINGS[number % len(PHRASINGS)].format(what)
 
 
 def hold_out(pairs: Pairs, folder: Path) -> HeldOut:
@@ -115,6 +147,13 @@ def measures(score_BC: "np.ndarray", happens_BC: "np.ndarray") -> dict[str, floa
     return {"auc": float(np.mean(each)), "specificity": float(np.mean(found))}
 
 
+def sizes(score_BC: "np.ndarray", happens_BC: "np.ndarray") -> dict[str, float]:
+    """By what factor the size that the probabilities predict is off, in the median demand."""
+    probability_BC = 1 / (1 + np.exp(-score_BC))
+    off_C = np.log(probability_BC.mean(0) / happens_BC.mean(0))
+    return {"factor": float(np.exp(np.median(np.abs(off_C))))}
+
+
 def trained(held: HeldOut, recipe: Recipe, work: Path, cache: Path, seed: int) -> FoundModel:
     """A model that saw neither the held-out cut-off nor a concept of the held-out words."""
     encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
@@ -136,18 +175,21 @@ def _without(words: tuple[str, ...], texts: Any, is_future: Any) -> Any:
 
 
 def asked(model: FoundModel, held: HeldOut, cache: Path) -> dict[str, dict[str, float]]:
-    """The measures of the vectors alone and of the whole score."""
+    """The measures of the vectors alone, of their prefixes, and of the whole score; and of the wider demands."""
     model.cache_texts(cache, *held.training.texts())
     texts = model.text_vectors(cache)
     users = model.embed(held.users, texts)
-    vector_BC, full_BC = [], []
-    for demand in model.read_demands(held.demands, held.cutoff):
-        vector_BC.append(users.vectors.astype(np.float64) @ demand.vector)
-        full_BC.append(model.rescore(vector_BC[-1], users.texts, texts, demand))
-    return {
-        "vectors": measures(np.stack(vector_BC, 1), held.happens_BC),
-        "full": measures(np.stack(full_BC, 1), held.happens_BC),
-    }
+    asked_CM = np.stack([demand.vector for demand in model.read_demands(held.demands, held.cutoff)])
+    found = {}
+    for size in (*model.recipe.prefixes, asked_CM.shape[1] - 2):
+        kept = np.r_[: 1 + size, -1]
+        found[f"vectors of {size}"] = measures(users.vectors[:, kept] @ asked_CM[:, kept].T, held.happens_BC)
+    several = {"full": (held.demands, held.happens_BC), "groups": held.groups(), "broad": held.broad()}
+    for name, (demands, happens_BC) in several.items():
+        read = model.read_demands(demands, held.cutoff)
+        score_BC = np.stack([model.score(users, demand, texts) for demand in read], 1)
+        found[name] = measures(score_BC, happens_BC) | sizes(score_BC, happens_BC)
+    return found
 
 
 def changed(recipe: Recipe, changes: list[str]) -> Recipe:

@@ -14,9 +14,9 @@ OPTIONS = ("chunk_users", "precision", "compile", "patience", "validate_every")
 def with_options(recipe: Recipe, arguments: Mapping[str, Any]) -> Recipe:
     """The recipe with the options that were given (not None) in both stages, so that stage 2 knows its stage 1."""
     given = {name: arguments[name] for name in OPTIONS if arguments.get(name) is not None}
-    tuned = bool(arguments.get("tune_events")) or recipe.tune_events
     stage1, stage2 = replace(recipe.stage1, **given), replace(recipe.stage2, **given)
-    return replace(recipe, tune_events=tuned, stage1=stage1, stage2=stage2)
+    tune_events = recipe.tune_events or bool(arguments.get("tune_events"))
+    return replace(recipe, stage1=stage1, stage2=stage2, tune_events=tune_events)
 
 
 def arguments(description: str | None = None) -> argparse.Namespace:

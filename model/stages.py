@@ -96,7 +96,7 @@ class Alignment(nn.Module):
 
     def parameter_groups(self, recipe: Recipe) -> list[dict[str, Any]]:
         lora = [p for _, p in lora_of(self.model.text.adapted)]
-        lora += [p for _, p in lora_of(self.model.encoder)] if recipe.tune_events else []
+        lora += [p for _, p in lora_of(self.model.encoder)] if self.model.recipe.tune_events else []
         head = [p for n, p in self.model.text.named_parameters() if "adapted" not in n and "encoder" not in n]
         return [
             {

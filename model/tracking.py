@@ -7,7 +7,7 @@ it missed is sent once it answers again, at the latest when the run is over.
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -105,16 +105,16 @@ class TrackedRun:
         self._told[group], now = step, int(time.time() * 1000)
         self._unsent += [Metric(f"{group}/{name}", value, now, step) for name, value in values.items()]
         if time.monotonic() >= self._resting_until:
-            self._attempt(self._send_metrics)
+            self._attempt(self._send_metrics, "Training goes on; {untold} values wait for it")
 
     def close(self) -> None:
         """Marks the run as failed, until `finish` says otherwise."""
-        if self.run_id:
-            self._attempt(lambda: self.store.client.set_terminated(self.run_id, "FAILED"))
+        if self.run_id and time.monotonic() >= self._resting_until:
+            self._attempt(lambda: self.store.client.set_terminated(self.run_id, "FAILED"), "Its run stays open")
 
     def finish(self, version: str, files: Sequence[Path]) -> None:
         """Tells what is still untold, the model's version, and these files."""
-        self._attempt(lambda: self._finish(version, files))
+        self._attempt(lambda: self._finish(version, files), "The model is there; its run lacks {untold} values or more")
 
     def _finish(self, version: str, files: Sequence[Path]) -> None:
         client = self.store.client
@@ -152,17 +152,14 @@ class TrackedRun:
             self.store.client.log_batch(self.run_id, metrics=self._unsent[:MOST_METRICS])
             del self._unsent[:MOST_METRICS]
 
-    def _attempt(self, send: Any) -> None:
-        """Sends, or says that the store did not answer."""
+    def _attempt(self, send: Callable[[], None], otherwise: str) -> None:
+        """Sends, or says that the store did not answer and what follows from that."""
         try:
             send()
         except Exception as error:  # whatever a store says, training goes on
             self._resting_until = time.monotonic() + REST_SECONDS
-            print(
-                f"the MLflow store {self.store.name} took nothing: {reason(error)}. Training goes on; "
-                f"{len(self._unsent)} values wait for it.",
-                flush=True,
-            )
+            follows = otherwise.format(untold=len(self._unsent))
+            print(f"the MLflow store {self.store.name} took nothing: {reason(error)}. {follows}.", flush=True)
 
 
 def _artifacts(uri: str) -> str | None:
