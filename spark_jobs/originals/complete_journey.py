@@ -120,7 +120,7 @@ DATASET = Dataset(
     domain="marketing",
     currency="USD",
     source="dunnhumby, The Complete Journey",
-    licence="dunnhumby's own terms, accepted at the download; no open licence is stated",
+    licence="dunnhumby's terms for its source files (see the page of the download); no open licence is known",
     read=read,
     counts_days=True,
 )
