@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from spark_jobs.originals.lake import Dataset, Tables
 from spark_jobs.originals.opened import Original
 from spark_jobs.originals.reading import NUMBER, WHOLE, Given, Kind, read_csv, whole
-from spark_jobs.originals.wording import coded, titled
+from spark_jobs.originals.wording import coded, named, titled
 
 DAY_ONE = date(2016, 3, 23)
 """The original counts days. The R package `completejourney` gives its day 285 the date 2017-01-01; Christmas fits."""
@@ -48,6 +48,7 @@ HOUSEHOLDS = {
 REDEMPTIONS = (Given("household_key", WHOLE), _DAY, Given("CAMPAIGN"))
 CAMPAIGNS = (Given("CAMPAIGN"), Given("DESCRIPTION", blank=True))
 _MARITAL = {"A": "Married", "B": "Single", "U": "Unknown"}
+"""Some copies of the original have letters for it."""
 
 
 def read(original: Original) -> Tables:
@@ -107,7 +108,8 @@ def _clicks(redemptions: DataFrame, campaigns: DataFrame, day_one: date) -> Data
 
 
 def _profiles(households: DataFrame, day_one: date) -> DataFrame:
-    spelt = households.replace(_MARITAL, subset=["MARITAL_STATUS_CODE"])
+    status = F.col("MARITAL_STATUS_CODE")
+    spelt = households.withColumn("MARITAL_STATUS_CODE", F.coalesce(named(status, _MARITAL), status))
     return spelt.select(
         F.col("household_key").cast("string").alias("user_id"),
         F.lit(day_one).cast("timestamp").alias("valid_from"),

@@ -17,7 +17,7 @@ def _capital(run: Column) -> Column:
     return F.concat(F.upper(F.substring(run, 1, 1)), F.substring(run, 2, 1 << 30))
 
 
-def named(code: Column, names: Mapping[object, str], other: str | None = None) -> Column:
+def named(code: Column, names: Mapping[int, str] | Mapping[str, str], other: str | None = None) -> Column:
     """The name of a code; `other` for any that has none."""
     chosen = F.lit(other)
     for value, name in names.items():
