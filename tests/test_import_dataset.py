@@ -4,7 +4,6 @@ import hashlib
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -57,17 +56,6 @@ def at(*moment: int) -> datetime:
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> dict[str, Path]:
     return made.originals(tmp_path_factory.mktemp("originals"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def interpreted(spark) -> Iterator[None]:
-    """A few rows are read before the code that Spark would generate for them is compiled."""
-    options = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-    for name, value in options.items():
-        spark.conf.set(name, value)
-    yield
-    for name in options:
-        spark.conf.unset(name)
 
 
 @pytest.fixture(scope="module")
