@@ -45,6 +45,11 @@ def _generate(given: argparse.Namespace, settings: Settings) -> int:
     return _spark("generate_lake", settings, "--users", given.users, "--seed", given.seed, "--out", given.out)
 
 
+def _import(given: argparse.Namespace, settings: Settings) -> int:
+    day_one = ("--day-one", given.day_one) if given.day_one else ()
+    return _spark("import_dataset", settings, given.name, "--from", given.origin, "--out", given.out, *day_one)
+
+
 def _validate(given: argparse.Namespace, settings: Settings) -> int:
     return _spark("validate_lake", settings, "--lake", given.lake)
 
@@ -139,6 +144,14 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--users", type=_positive, required=True)
     generate.add_argument("--seed", type=int, default=1)
     generate.add_argument("--out", required=True, metavar="DIR")
+
+    import_dataset = command("import-dataset", "make a lake of a public original that you downloaded", _import)
+    import_dataset.add_argument(
+        "name", metavar="NAME", help="online_retail, credit_card, movie_tweets, complete_journey, movielens or berka"
+    )
+    import_dataset.add_argument("--from", dest="origin", required=True, metavar="FILE_OR_FOLDER")
+    import_dataset.add_argument("--out", required=True, metavar="DIR")
+    import_dataset.add_argument("--day-one", type=_day, metavar="DATE", help="the date of day 1, for complete_journey")
 
     validate = command("validate", "check a lake against the contract and report what it holds", _validate)
     validate.add_argument("lake", metavar="LAKE")
