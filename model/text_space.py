@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 MAX_LANDMARKS = 2_000
 NEAREST_SHARE = 0.01
-"""A demand looks at this share of the landmarks, at one where a lake has few texts."""
+"""A demand looks at this share of the landmarks: at none, where a lake has few texts."""
 PULL = 0.5
 AXES_TEXTS = 50_000
 """The principal axes are those of about so many texts: keys are hashes, so every n-th text is a random sample."""
@@ -57,9 +57,9 @@ class TextSpace(nn.Module):
     def asked(self, encoded_NE: Tensor) -> Tensor:
         """Unit vectors [N, E] of demands."""
         demand_NE = self.centred(encoded_NE)
-        if not len(self.landmark_LE):
+        nearest = int(NEAREST_SHARE * len(self.landmark_LE))
+        if not nearest:
             return demand_NE
-        nearest = max(1, int(NEAREST_SHARE * len(self.landmark_LE)))
         near_NK = (demand_NE.detach() @ self.landmark_LE.T).topk(nearest, dim=1).indices
         return F.normalize(demand_NE + PULL * F.normalize(self.landmark_LE[near_NK].mean(1), dim=-1), dim=-1)
 

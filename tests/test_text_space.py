@@ -32,16 +32,9 @@ def test_a_demand_moves_halfway_to_the_mean_of_its_nearest_landmarks():
         np.testing.assert_allclose(found @ space.axes_EE.numpy(), wanted, atol=1e-5)
 
 
-def test_in_a_lake_of_few_texts_a_demand_moves_to_the_nearest_one_alone():
+def test_a_lake_of_few_texts_leaves_a_demand_where_it_is():
     vectors, demands = texts(int(1 / NEAREST_SHARE) - 1), torch.from_numpy(texts(4))
     space = TextSpace.of(vectors, np.ones(len(vectors)))
-    plain = space.centred(demands)
-    nearest = space.landmark_LE[(plain @ space.landmark_LE.T).argmax(1)]
-    torch.testing.assert_close(space.asked(demands), torch.nn.functional.normalize(plain + PULL * nearest, dim=1))
-
-
-def test_where_no_future_has_a_text_a_demand_stays_where_it_is():
-    space, demands = TextSpace.of(texts(9), np.zeros(9)), torch.from_numpy(texts(4))
     torch.testing.assert_close(space.asked(demands), space.centred(demands))
 
 
