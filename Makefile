@@ -43,7 +43,7 @@ serve: setup ## the page and the API, for the WORKDIR of a finished demo
 	@$(settings) $(in_env) found serve
 
 test: lint ## ruff, mypy and every test but the slow ones
-	@$(in_env) pytest -m 'not slow'
+	@$(in_env) pytest -n 2 --dist loadfile -m 'not slow'
 
 test-slow: setup ## the tests that take minutes each
 	@$(in_env) pytest -m slow

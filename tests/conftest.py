@@ -18,6 +18,8 @@ pytest_plugins = ["model_pairs", "served_lake", "tiny_language_models"]
 
 PROJECT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("SPARK_CONF_DIR", str(SPARK_CONF_DIR))
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of several workers on the same cores wait for each other
 
 
 @pytest.fixture(scope="session")
