@@ -29,7 +29,7 @@ from model.batch import nobody
 from model.data import open_pairs, rows_of
 from model.found import EPOCH
 from model.recipes import tiny
-from model.rewriting.document import Behaviour, Comparison, Profile, Rewritten, Sentence, Window
+from model.rewriting.document import Behaviour, Comparison, Profile, Window
 from model.rewriting.language_model import LanguageModel
 from model.text_cache import CachedEncoder
 
@@ -249,8 +249,10 @@ def test_questions_are_vectors_with_the_truth_about_each_future(training):
         assert happens_BC[:, place].tolist() == (future == row + 1).any(1).tolist()
 
 
-def rewritten(*conditions, sentences=()):
-    return Rewritten("a demand", tuple(sentences), conditions)
+def expression(*groups):
+    """Groups of (condition, texts) or conditions alone."""
+    named = [[each if isinstance(each, tuple) else (each, ()) for each in group] for group in groups]
+    return tuple(tuple(arallm.Operand(condition, texts, texts) for condition, texts in group) for group in named)
 
 
 @pytest.fixture(scope="module")
@@ -259,14 +261,25 @@ def desk(training):
 
 
 def test_a_demand_becomes_an_expression_over_the_lakes_tags(desk, training):
-    from model.rewriting.offline import OfflineRewriter
+    rewriter = desk.rewriter(LATER)
 
-    rewriter = OfflineRewriter(desk.lake, desk.vectors_VE, desk.encode, LATER)
-
-    written = arallm.sell(rewriter.rewrite("people from Rome who buy garden chairs but not coffee cups"))
+    written, either = (
+        arallm.sell(desk.expression(rewriter.rewrite(demand)))
+        for demand in ("people from Rome who buy garden chairs but not coffee cups", "search for travel or see a baby")
+    )
 
     assert written.startswith("[city = Rome] AND [garden chair, goods")
     assert "NOT [coffee cup, goods" in written
+    assert either.startswith("([travel | ") and " OR [baby" in either and either.endswith(")")
+
+
+def test_a_words_tag_is_carried_by_all_texts_that_hold_the_word(desk, encoder):
+    (place,) = desk.tags.near(encoder.encode(["coffees"])[0], least=0.0)
+
+    assert desk.tags.words[place] == "coffee"
+    assert set(desk.tags.texts[place]) == {text for source in EVENT_SOURCES for text in texts_of("coffee", source)}
+    assert desk.tags.near(encoder.encode(["quantum physics"])[0], least=0.0) == []
+    assert desk.tags.near(encoder.encode(["coffees"])[0], least=0.99) == []
 
 
 def test_a_tag_is_held_to_n_of_n_plus_one_and_not_is_the_complement(desk, users):
@@ -274,8 +287,9 @@ def test_a_tag_is_held_to_n_of_n_plus_one_and_not_is_the_complement(desk, users)
     tag = Behaviour("bills", "coffee chair", "past")
     counts = np.array([sum(key == text_key(text) for _, key, _ in events_of(users, row)) for row in range(24)])
 
-    found = desk.executed(rewritten(tag, sentences=[Sentence(text, 0.9)]), users)
-    negated = desk.executed(rewritten(replace(tag, negated=True), sentences=[Sentence(text, 0.9)]), users)
+    found, negated = (
+        desk.executed(expression([(condition, (text,))]), users) for condition in (tag, replace(tag, negated=True))
+    )
 
     assert counts.max() > 1
     np.testing.assert_allclose(found, counts / (counts + 1))
@@ -290,11 +304,10 @@ def test_and_is_the_mean_or_the_maximum_and_a_tag_that_no_text_carries_is_left_o
     )
     unknown = Behaviour("bills", "submarines")
 
-    np.testing.assert_allclose(desk.executed(rewritten(rome, gold), users), (is_rome + is_gold) / 2)
-    either = rewritten(rome, replace(gold, joined="or"))
-    np.testing.assert_allclose(desk.executed(either, users), np.maximum(is_rome, is_gold))
-    np.testing.assert_allclose(desk.executed(rewritten(rome, unknown), users), is_rome)
-    np.testing.assert_allclose(desk.executed(rewritten(unknown), users), np.zeros(24))
+    np.testing.assert_allclose(desk.executed(expression([rome], [gold]), users), (is_rome + is_gold) / 2)
+    np.testing.assert_allclose(desk.executed(expression([rome, gold]), users), np.maximum(is_rome, is_gold))
+    np.testing.assert_allclose(desk.executed(expression([rome], [unknown]), users), is_rome)
+    np.testing.assert_allclose(desk.executed(expression([unknown]), users), np.zeros(24))
     assert set(CATEGORIES) >= {"Rome", "gold"}
 
 
@@ -323,7 +336,7 @@ def test_a_language_model_is_asked_first_where_one_is_at_hand(training, users, e
     ],
 )
 def test_profile_numbers_are_compared_and_a_missing_one_meets_nothing(desk, users, bound, expected):
-    found = desk.executed(rewritten(Profile("age", comparison=bound)), users)
+    found = desk.executed(expression([Profile("age", comparison=bound)]), users)
 
     ages = users["profile_numbers"][:, 0]
     assert np.isnan(ages).any()
@@ -334,7 +347,7 @@ def test_a_past_window_counts_its_days_alone_and_anything_of_a_source_is_its_cou
     recent = Behaviour("clicks", "", "past", window=Window(within_days=60))
     any_search = Behaviour("searches", "", "future")
 
-    found, searched = (desk.executed(rewritten(c), users) for c in (recent, any_search))
+    found, searched = (desk.executed(expression([c]), users) for c in (recent, any_search))
 
     for row in range(24):
         cutoff = int(users["cutoff_day"][row])

@@ -1,10 +1,10 @@
 """ARALLM (Wang et al. 2024): a demand becomes a logical expression over tags (SELL), executed on users.
 
-Here the grammar reads the demand and retrieval finds the tags, the lake's own texts (model/rewriting); where a causal
-language model is at hand, plain or fine-tuned, it is asked first. A tag is a set of texts that a history holds, or
-what a profile says. Tags have degrees: n matching events hold a tag to n / (n + 1); NOT is the complement, OR the
+Here the grammar reads the demand and retrieval finds the tags: words that several of the lake's texts share, single
+texts, what a profile says (model/rewriting); where a causal language model is at hand, plain or fine-tuned, it is
+asked first. Tags have degrees: n matching events hold a tag to n / (n + 1); NOT is the complement, OR the
 maximum, AND the mean over its parts, so that users who meet most of an expression come before those who meet little.
-Shape suffixes: B users, C demands, L history slots.
+Shape suffixes: B users, C demands, L history slots, V texts, K tags, E encoder width.
 """
 
 from collections.abc import Sequence
@@ -19,51 +19,108 @@ from model.baselines.activity import event_counts
 from model.baselines.protocol import Scores
 from model.baselines.training import Training, count_of, history_days, history_keys
 from model.data import Columns
+from model.found import EPOCH
 from model.rewriting.document import BETWEEN, PAST, Behaviour, Comparison, Condition, Profile, Rewritten
 from model.rewriting.lake import KnownLake, know_lake
 from model.rewriting.language_model import LanguageModel, LanguageModelRewriter
 from model.rewriting.offline import Encode, OfflineRewriter
 
-EPOCH = date(1970, 1, 1)
+NEAR_TAG = 0.6
+"""The least cosine of a tag's word to a topic; no text may be nearer, else the word says less than was asked."""
+MOST_TAGS = 3
+
+
+@dataclass(frozen=True)
+class Tags:
+    """The lake's tags: words that several of its texts share, their vectors [K, E] and the texts that hold them."""
+
+    words: tuple[str, ...]
+    vectors_KE: "np.ndarray"
+    texts: tuple[tuple[str, ...], ...]
+
+    def near(self, vector_E: "np.ndarray", *, least: float) -> list[int]:
+        """The places of the few tags that say what a topic says, with a cosine of `least` or more, best first."""
+        cosine_K = self.vectors_KE @ vector_E
+        best = np.argsort(-cosine_K, kind="stable")[:MOST_TAGS]
+        return [int(place) for place in best if cosine_K[place] >= max(NEAR_TAG, least)]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A condition of an expression: the names of its tags, and the texts that carry them."""
+
+    condition: Condition
+    names: tuple[str, ...]
+    texts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        condition = self.condition
+        if isinstance(condition, Profile):
+            bound = condition.comparison
+            said = f"= {condition.value}" if bound is None else f"{bound.op} {bound.value:g}"
+            said = f"{condition.column} {said}"
+        else:
+            said = " | ".join(self.names) or condition.topic or f"any {condition.source or 'event'}"
+        return f"NOT [{said}]" if condition.negated else f"[{said}]"
+
+
+Expression = tuple[tuple[Operand, ...], ...]
+"""All groups must hold; of a group one operand is enough."""
 
 
 @dataclass(frozen=True)
 class Arallm:
-    """The rewriter of a lake, and the execution of what it writes."""
+    """The rewriter of a lake, its tags, and the execution of expressions."""
 
     lake: KnownLake
     vectors_VE: "np.ndarray"
+    tags: Tags
     encode: Encode
     language_model: LanguageModel | None = None
 
     def scores(self, users: Columns, demands: Sequence[str]) -> Scores:
         rewriter = self.rewriter(_day(users))
-        return np.stack([self.executed(rewriter.rewrite(demand), users) for demand in demands], axis=1)
+        found = [self.executed(self.expression(rewriter.rewrite(demand)), users) for demand in demands]
+        return np.stack(found, axis=1)
 
     def rewriter(self, day: date) -> OfflineRewriter | LanguageModelRewriter:
         """What reads demands as of a day."""
         offline = OfflineRewriter(self.lake, self.vectors_VE, self.encode, day)
         return offline if self.language_model is None else LanguageModelRewriter(self.language_model, offline)
 
-    def executed(self, rewritten: Rewritten, users: Columns) -> Scores:
+    def expression(self, rewritten: Rewritten) -> Expression:
+        """The demand over the lake's tags."""
+        operands = iter(self._operand(c, rewritten, place) for place, c in enumerate(rewritten.conditions))
+        return tuple(tuple(next(operands) for _ in group) for group in rewritten.groups)
+
+    def executed(self, expression: Expression, users: Columns) -> Scores:
         """[B] in [0, 1]: the degree to which each user meets the expression; 0 where it has no tag."""
-        place = 0
         groups: list[Scores] = []
-        for group in rewritten.groups:
-            degrees = [self._degree(c, _texts(rewritten, place + i), users) for i, c in enumerate(group)]
-            place += len(group)
+        for group in expression:
+            degrees = [self._degree(operand, users) for operand in group]
             if known := [degree for degree in degrees if degree is not None]:
                 groups.append(np.max(known, axis=0))
         return np.mean(groups, axis=0) if groups else np.zeros(count_of(users))
 
-    def _degree(self, condition: Condition, texts: list[str], users: Columns) -> Scores | None:
+    def _operand(self, condition: Condition, rewritten: Rewritten, place: int) -> Operand:
+        said = [s for s in rewritten.sentences if s.condition == place]
+        texts = [s.text for s in said]
+        if isinstance(condition, Profile) or not condition.topic or condition.negated:
+            return Operand(condition, tuple(texts), tuple(texts))  # a wider NOT would refuse more than was asked
+        nearest_text = max((s.similarity for s in said), default=0.0)
+        near = self.tags.near(self.encode([condition.topic])[0], least=nearest_text)
+        names = (*(self.tags.words[i] for i in near), *texts)
+        return Operand(condition, names, tuple(dict.fromkeys((*texts, *(t for i in near for t in self.tags.texts[i])))))
+
+    def _degree(self, operand: Operand, users: Columns) -> Scores | None:
         """[B], or None where the lake has no tag for it."""
+        condition = operand.condition
         if isinstance(condition, Profile):
             held = self._profile(condition, users).astype(np.float64)
-        elif condition.topic and not texts:
+        elif condition.topic and not operand.texts:
             return None
         else:
-            count_B = _events(condition, texts, users)
+            count_B = _events(condition, operand.texts, users)
             held = count_B / (count_B + 1)
         return 1 - held if condition.negated else held
 
@@ -79,18 +136,17 @@ class Arallm:
 def fit(training: Training, language_model: LanguageModel | None = None) -> Arallm:
     """The lake of the pairs; nothing is trained here (model/rewriting/fine_tune.py teaches language models)."""
     vectors = np.asarray(training.texts.vectors[1:])
-    return Arallm(know_lake(training.pairs), vectors, training.encoder.encoder.encode, language_model)
+    concepts = training.sentences.concepts
+    holding = [np.flatnonzero(member_V) for member_V in concepts.member_VC.T]
+    texts = tuple(tuple(training.strings[row] for row in rows) for rows in holding)
+    tags = Tags(concepts.words, training.encoder.encode(concepts.words), texts)
+    return Arallm(know_lake(training.pairs), vectors, tags, training.encoder.encoder.encode, language_model)
 
 
-def sell(rewritten: Rewritten) -> str:
+def sell(expression: Expression) -> str:
     """The expression as text: groups joined by AND, of OR, of tags."""
-    place = 0
-    groups: list[str] = []
-    for group in rewritten.groups:
-        parts = [_tag(condition, _texts(rewritten, place + i)) for i, condition in enumerate(group)]
-        place += len(group)
-        groups.append(parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})")
-    return " AND ".join(groups)
+    groups = [" OR ".join(map(str, group)) for group in expression]
+    return " AND ".join(f"({said})" if len(group) > 1 else said for group, said in zip(expression, groups, strict=True))
 
 
 def compared(values_B: "np.ndarray", comparison: Comparison) -> "np.ndarray":
@@ -102,7 +158,7 @@ def compared(values_B: "np.ndarray", comparison: Comparison) -> "np.ndarray":
     return np.asarray(compare[comparison.op](values_B, value))
 
 
-def _events(condition: Behaviour, texts: list[str], users: Columns) -> Scores:
+def _events(condition: Behaviour, texts: Sequence[str], users: Columns) -> Scores:
     """[B]: the events that carry the tag, within the condition's days where it looks back."""
     if not condition.topic and condition.window is None:
         counts = users[f"{condition.source}_count"] if condition.source else event_counts(users)
@@ -113,24 +169,6 @@ def _events(condition: Behaviour, texts: list[str], users: Columns) -> Scores:
     if condition.window and condition.tense == PAST and condition.window.within_days:
         carries_BL &= day_BL >= users["cutoff_day"][:, None] - condition.window.within_days
     return carries_BL.sum(1).astype(np.float64)
-
-
-def _texts(rewritten: Rewritten, place: int) -> list[str]:
-    """The lake's texts that stand for a condition's topic."""
-    return [s.text for s in rewritten.sentences if s.condition == place]
-
-
-def _tag(condition: Condition, texts: list[str]) -> str:
-    if isinstance(condition, Profile):
-        bound = condition.comparison
-        said = (
-            f"{condition.column} = {condition.value}"
-            if bound is None
-            else f"{condition.column} {bound.op} {bound.value:g}"
-        )
-    else:
-        said = " | ".join(texts) or condition.topic or f"any {condition.source or 'event'}"
-    return f"NOT [{said}]" if condition.negated else f"[{said}]"
 
 
 def _day(users: Columns) -> date:
