@@ -23,6 +23,7 @@ from model.batch import UserBatch, View, input_hashes, nobody, user_batch
 from model.config import Recipe
 from model.encoders import encoders, made_by
 from model.late import LateInteraction, WeightedTexts, by_user
+from model.sequence import EncodedText
 from model.text_cache import CachedEncoder, TextCache, TextTable
 from model.text_encoder import TextEncoder
 from model.text_space import TextSpace
@@ -78,6 +79,14 @@ class FoundModel(nn.Module):
         """The tensors of these users, arrays cut to the longest: for training."""
         return user_batch(columns, texts=texts, view=self.view, trim=True)
 
+    def users(self, batch: UserBatch, text_VE: Tensor) -> tuple[Tensor, EncodedText]:
+        """The users' vectors [B, width], and the texts of their histories in user order."""
+        vector_BM, history = self.user(batch, text_VE)
+        if self.recipe.embedding:
+            return vector_BM, history
+        text_BM = self.text.space.turned(vector_BM[:, 1:-1], self.recipe.served)
+        return torch.cat([vector_BM[:, :1], text_BM, vector_BM[:, -1:]], 1), history
+
     def centred(self, texts: TextTable) -> Tensor:
         """[V + 1, E]: the vectors of a text table as the towers see them; row 0 stays zero."""
         vectors = torch.from_numpy(np.ascontiguousarray(texts.vectors)).to(self.device)
@@ -89,7 +98,7 @@ class FoundModel(nn.Module):
         used = [values.ravel() for name, values in columns.items() if name.endswith("_text")]
         table = made_by(self.encoder, texts).select(np.concatenate(used))
         batch = user_batch(columns, texts=table, view=self.view, trim=False).to(self.device)
-        vectors, history = self.user(batch, self.centred(table))
+        vectors, history = self.users(batch, self.centred(table))
         key_N = table.keys[history.text_N.cpu().numpy() - 1]
         user_N, weight_N = history.user_N.cpu().numpy(), self.late.weights(history).float().cpu().numpy()
         return Users(vectors.float().cpu().numpy(), by_user(user_N, key_N, weight_N, len(batch)))
@@ -161,7 +170,7 @@ class FoundModel(nn.Module):
             torch.as_tensor(each, dtype=torch.float64, device=self.device)
             for each in (made_by(self.encoder, vectors).vectors[vectors.rows(keys)], demand.late)
         )
-        near_V = self.late.nearness(self.text.space.cosines(encoded_VE, late_E))
+        near_V = self.late.nearness(self.text.space.centred(encoded_VE) @ late_E)
         sum_B = np.bincount(user_N, weights=weight_N * near_V.cpu().numpy()[place_N], minlength=len(texts))
         late_B = self.late.of_sums(torch.as_tensor(sum_B, dtype=torch.float64, device=self.device)[:, None])[:, 0]
         return scores + demand.late_weight * late_B.cpu().numpy() + demand.late_bias

@@ -127,7 +127,7 @@ class Alignment(nn.Module):
 
     def _users(self, columns: Columns, texts: Texts) -> UserSide:
         table, text_VE = texts
-        user_BM, history = self.model.user(self.model.batch(columns, table).to(text_VE.device), text_VE)
+        user_BM, history = self.model.users(self.model.batch(columns, table).to(text_VE.device), text_VE)
         return user_BM.float(), replace(history, encoded_ND=history.encoded_ND.float()), text_VE
 
     def _sigmoid(self, columns: Columns, weight_B: Tensor, users: UserSide, asked: Asked, encoded_CE: Tensor) -> Terms:
@@ -171,7 +171,7 @@ class Alignment(nn.Module):
         read_CD = tower.bias_text(asked_CE)
         bias_TC2 = torch.stack([tower.seasonal(read_CD, int(day)) for day in days])
         bias_BC2 = bias_TC2.index_select(0, torch.from_numpy(day_of_B).to(bias_TC2.device))
-        text_CM = tower.project(asked_CE)
+        text_CM = tower.space.turned(tower.project(asked_CE))
         nested = [
             user_BM[:, :1] + user_BM[:, 1 : 1 + size] @ text_CM[:, :size].T + bias_BC2[..., 0]
             for size in (*self.model.recipe.prefixes, text_CM.shape[1])

@@ -17,9 +17,7 @@ AXES_TEXTS = 50_000
 
 
 class TextSpace(nn.Module):
-    """Texts are unit vectors around the mean of the lake's texts, since what all share tells no user from another,
-    turned so that their principal axes come first: a prefix of a vector holds as much of the texts as so few numbers
-    can.
+    """Texts are unit vectors around the mean of the lake's texts, since what all share tells no user from another.
 
     A demand is said otherwise than the lake's texts are, so it is moved towards those nearest to it among the most
     frequent ones, the landmarks (pseudo-relevance feedback: Rocchio 1971).
@@ -48,11 +46,12 @@ class TextSpace(nn.Module):
 
     def centred(self, encoded_NE: Tensor) -> Tensor:
         """Unit vectors [N, E], in the precision of what is given."""
-        return centre(encoded_NE, self.centre_E.to(encoded_NE.dtype)) @ self.axes_EE.to(encoded_NE.dtype).T
+        return centre(encoded_NE, self.centre_E.to(encoded_NE.dtype))
 
-    def cosines(self, encoded_NE: Tensor, asked_E: Tensor) -> Tensor:
-        """[N]: of texts and what is asked, turning the one vector instead of the many."""
-        return centre(encoded_NE, self.centre_E.to(encoded_NE.dtype)) @ (asked_E @ self.axes_EE.to(asked_E.dtype))
+    def turned(self, vector_NE: Tensor, size: int = 0) -> Tensor:
+        """[N, size], by 0 [N, E]: along the texts' principal axes, so that a prefix holds as much of the texts as so
+        few numbers can. Whole vectors keep their inner products."""
+        return vector_NE @ self.axes_EE[: size or None].T.to(vector_NE.dtype)
 
     def asked(self, encoded_NE: Tensor) -> Tensor:
         """Unit vectors [N, E] of demands."""

@@ -78,8 +78,7 @@ class TextTower(AdaptedText):
 
     def __init__(self, recipe: Recipe, encoder: TextEncoder, space: TextSpace) -> None:
         super().__init__(recipe, encoder, space)
-        width = encoder.width
-        self.kept = recipe.served or width
+        width, self.size = encoder.width, recipe.served
         self.project = nn.Linear(width, width, bias=False)
         self.bias_text = nn.Linear(width, recipe.width)
         self.bias_season = nn.Linear(SEASONS, recipe.width, bias=False)
@@ -90,7 +89,7 @@ class TextTower(AdaptedText):
 
     def vectors(self, encoded_NE: Tensor) -> Tensor:
         """[N, M]"""
-        return self.project(self.space.asked(encoded_NE))[:, : self.kept]
+        return self.space.turned(self.project(self.space.asked(encoded_NE)), self.size)
 
     def late_query(self, encoded_NE: Tensor) -> Tensor:
         """[N, E]: what late interaction asks with."""

@@ -79,7 +79,6 @@ class UserTower(FusedUser):
 
     def __init__(self, recipe: Recipe, *, text_width: int, vocabulary: Vocabulary) -> None:
         super().__init__(recipe, text_width=text_width, vocabulary=vocabulary)
-        self.kept = recipe.served or text_width
         self.attend = nn.Linear(recipe.width, recipe.text_heads)
         self.attend_age = nn.Embedding(AGES, recipe.text_heads)
         self.gate = nn.Linear(recipe.width, recipe.text_heads)
@@ -94,7 +93,7 @@ class UserTower(FusedUser):
         """The users' vectors, and the texts of their histories in user order."""
         fused_BD, texts = self.encode(batch, text_VE)
         hidden = self.head(fused_BD)
-        text_BM = (self.text_part(hidden) + self._recall(texts, text_VE, self.gate(fused_BD)))[:, : self.kept]
+        text_BM = self.text_part(hidden) + self._recall(texts, text_VE, self.gate(fused_BD))
         return torch.cat([self.propensity(hidden), text_BM, torch.ones_like(text_BM[:, :1])], 1), texts
 
     def _recall(self, texts: EncodedText, text_VE: Tensor, gate_BH: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ def test_trimmed_and_full_arrays_give_the_same_vector(trained, texts):
 
     assert cut.event_text_BE.shape[1] < full.event_text_BE.shape[1]
     with torch.no_grad():
-        towers = [trained.user(b, trained.centred(texts)) for b in (cut, full)]
+        towers = [trained.users(b, trained.centred(texts)) for b in (cut, full)]
     for one, other in zip(*((vectors, trained.late.weights(history)) for vectors, history in towers), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 

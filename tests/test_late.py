@@ -96,7 +96,7 @@ def test_a_stored_user_has_the_score_that_training_gives(trained, texts):
     columns, day = some_users(24), (LATER - EPOCH).days
     users, demands = trained.embed(columns, texts), trained.read_demands(DEMANDS, LATER)
     with torch.no_grad():
-        vector_BM, history = trained.user(trained.batch(columns, texts), trained.centred(texts))
+        vector_BM, history = trained.users(trained.batch(columns, texts), trained.centred(texts))
         encoded_CE = trained.text.live([trained.read(demand) for demand in DEMANDS])
         expected_BC = vector_BM @ trained.text(encoded_CE, day).T
         expected_BC += trained.late(history, 24, trained.centred(texts), trained.text.space.asked(encoded_CE))

@@ -77,7 +77,7 @@ def aligned(recipe: Recipe, *batches: Columns) -> tuple[Alignment, list[float]]:
 def first_hits(stage: Alignment, columns: Columns, keys: np.ndarray) -> float:
     """R@1: the share of users whose own text is the nearest of all users' texts."""
     model = stage.model
-    users, _ = model.user(model.batch(columns, stage.texts), stage.text_VE)
+    users, _ = model.users(model.batch(columns, stage.texts), stage.text_VE)
     strings = [stage.sentences.strings[row - 1] for row in stage.texts.rows(keys)]
     encoded = model.text.live(strings) if model.recipe.embedding else stage.raw_VE[stage.texts.rows(keys) - 1]
     cosine = (

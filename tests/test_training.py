@@ -267,7 +267,7 @@ def test_a_small_model_memorises_48_users_and_not_their_habit_alone(tmp_path, en
     happens = stage.sentences.happens(stage.texts.rows(everyone["future_text"]))
     asked = happens.any(0)
     with torch.no_grad():
-        users, _ = stage.model.eval().user(stage.model.batch(everyone, stage.texts), stage.text_VE)
+        users, _ = stage.model.eval().users(stage.model.batch(everyone, stage.texts), stage.text_VE)
         score = users[:, :-1] @ stage.model.text(stage.raw_VE, 19_000)[:, :-1].T
     same_habit = np.roll(happens, len(TOPICS), axis=0)
     own, others = (
