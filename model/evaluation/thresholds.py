@@ -55,7 +55,7 @@ def own_size_R(by_probability: Ranking) -> "np.ndarray":
 
 def decide(ranking: Ranking, size_R: "np.ndarray | float") -> Decision:
     """What the `size` best are worth; recall is NaN where nobody acted."""
-    size_R = np.minimum(size_R, ranking.users_R)
+    size_R = np.minimum(np.asarray(size_R), ranking.users_R)
     hit_R = found_RK(ranking, size_R[:, None])[:, 0]
     positives_R = ranking.positives_R
     right_R = hit_R + ranking.negatives_R - (size_R - hit_R)
