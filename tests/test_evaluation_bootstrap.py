@@ -130,13 +130,13 @@ def test_what_is_undefined_has_no_value_and_no_interval():
     assert Measured.unpacked(found.packed()).value is None
 
 
-def test_measures_of_5000_users_take_a_third_of_a_second():
+def test_all_measures_of_5000_users_stay_under_a_second():
     candidates, scores, chances = scenario(3, users=5_000)
     measure(candidates, scores, chances)
     started = time.process_time()
     measure(candidates, scores, chances)
 
-    assert time.process_time() - started < 1  # 0.15 s alone on a core
+    assert time.process_time() - started < 1  # 0.2 s measured; the rest is for a busy machine
 
 
 # a scenario

@@ -220,7 +220,7 @@ def test_the_base_rate_itself_has_no_skill_and_no_error():
 
 
 def test_ece_equals_a_loop_over_fifteen_bins():
-    label, p = probabilities(3, users=150)
+    label, p = probabilities(3, 10**9, users=150)
     order = np.argsort(p)
     bins = order.reshape(15, 10)
     expected = sum(abs(p[rows].mean() - label[rows].mean()) for rows in bins) / 15
@@ -259,6 +259,8 @@ def test_with_one_kind_of_user_there_is_no_skill_to_speak_of(kind):
 def test_what_is_no_probability_is_refused():
     with pytest.raises(FoundError, match=r"probabilities lie between 0 and 1; found -0\.5 to 3\. Hand over"):
         calibration.rank_by_probability(np.array([1, 0]), np.array([-0.5, 3]))
+    with pytest.raises(FoundError, match=r"probabilities lie between 0 and 1; found 0\.5 to 1\.5\. Hand over"):
+        calibration.rank_by_probability(np.array([1, 0]), np.array([0.5, 1.5]))
     with pytest.raises(FoundError, match=r"probabilities must be numbers; 1 of 2 are NaN, the first in row 0"):
         calibration.rank_by_probability(np.array([1, 0]), np.array([np.nan, 0.1]))
 
@@ -308,7 +310,7 @@ def test_for_probabilities_that_hold_both_sizes_are_one():
     fit, rest = slice(0, 4_000), slice(4_000, None)
     own = thresholds.own_size_R(calibration.rank_by_probability(label[rest], p[rest]))[0]
 
-    assert own == pytest.approx(thresholds.shared_size(thresholds.fit_rate(label[fit]), 16_000), rel=0.05)
+    assert own == pytest.approx(thresholds.shared_size(thresholds.fit_rate(label[fit]), 16_000), rel=0.1)
 
 
 def test_without_fit_users_there_is_no_size():

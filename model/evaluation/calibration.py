@@ -17,7 +17,8 @@ def rank_by_probability(
 ) -> Ranking:
     """A ranking whose scores are probabilities. Raises FoundError for one that is NaN or outside of 0 to 1."""
     refuse_nan("probabilities", probability_N)
-    if len(probability_N) and not 0 <= (low := probability_N.min()) <= (high := probability_N.max()) <= 1:
+    low, high = (float(end(probability_N, initial=0.5)) for end in (np.min, np.max))
+    if low < 0 or high > 1:
         raise FoundError(
             f"probabilities lie between 0 and 1; found {low:.4g} to {high:.4g}. "
             "Hand over scores that are no probabilities as scores alone."

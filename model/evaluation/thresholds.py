@@ -55,12 +55,12 @@ def own_size_R(by_probability: Ranking) -> "np.ndarray":
 
 def decide(ranking: Ranking, size_R: "np.ndarray | float") -> Decision:
     """What the `size` best are worth; recall is NaN where nobody acted."""
-    taken_R = np.minimum(size_R, ranking.users_R)
-    hit_R = found_RK(ranking, taken_R[:, None])[:, 0]
+    chosen_R = np.minimum(size_R, ranking.users_R)
+    hit_R = found_RK(ranking, chosen_R[:, None])[:, 0]
     positives_R = ranking.positives_R
-    right_R = hit_R + ranking.negatives_R - (taken_R - hit_R)
+    right_R = hit_R + ranking.negatives_R - (chosen_R - hit_R)
     recall_R = np.divide(hit_R, positives_R, out=np.full(len(hit_R), np.nan), where=positives_R > 0)
-    return Decision(right_R / ranking.users_R, hit_R / taken_R, recall_R)
+    return Decision(right_R / ranking.users_R, hit_R / chosen_R, recall_R)
 
 
 def violation_share(violates_N: "np.ndarray", score_N: "np.ndarray", size: int) -> float:

@@ -26,7 +26,7 @@ figure{margin:0;max-width:560px}figcaption{font-size:.87rem;color:var(--soft)}fi
 .legend svg{margin-right:5px}
 .plot{width:100%;height:auto;display:block;font:11px system-ui,sans-serif}
 .plot text{fill:var(--soft)}.plot .row,.plot .name{fill:var(--ink);font-weight:600}
-.plot .name{paint-order:stroke;stroke:var(--page);stroke-width:3px}
+.plot .row,.plot .name{paint-order:stroke;stroke:var(--page);stroke-width:3px}
 .grid{stroke:var(--rule);stroke-width:1;fill:none}.zero{stroke:var(--soft);stroke-width:1;fill:none}
 .guide{stroke:var(--soft);stroke-width:1.2;fill:none}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}.whisker{stroke:var(--ink);stroke-width:1.2;fill:none}

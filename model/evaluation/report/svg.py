@@ -115,7 +115,7 @@ def _key(place: int, *, dashed: bool) -> str:
     dash = DASHES[(place - 1) % len(DASHES)] if dashed else ""
     kind = f'<path class="line s{place}" stroke-dasharray="{dash}" d="M0 5h22"/>'
     swatch = f'<rect class="bar s{place}" width="12" height="10" rx="2"/>'
-    return f'<svg width="24" height="10" aria-hidden="true">{kind if dashed else swatch}</svg>'
+    return f'<svg width="{24 if dashed else 12}" height="10" aria-hidden="true">{kind if dashed else swatch}</svg>'
 
 
 def _svg(title: str, body: Sequence[str], height: float) -> str:
