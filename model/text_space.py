@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 MAX_LANDMARKS = 2_000
-NEAREST_SHARE = 0.01
+NEAREST_SHARE = 0.005
 """A demand looks at this share of the landmarks: at none, where a lake has few texts."""
 PULL = 0.5
 AXES_TEXTS = 50_000
