@@ -26,13 +26,14 @@ import torch
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.templates import BROWSE, CLICK, NOTHING, PURCHASE, SEARCH, text_key
+from feature_repo.contracts.windows import day_number
 from model import sentences, train
 from model.concepts import find_concepts
 from model.config import Recipe
 from model.data import Columns, Pairs, open_pairs, read_file_pyarrow
 from model.distributed import Ranks
 from model.evaluation.metrics import MIN_SIDE, auc
-from model.found import EPOCH, FoundModel
+from model.found import FoundModel
 from model.recipes import found_default
 from model.text_cache import CachedEncoder
 from model.text_encoder import TextEncoder
@@ -81,7 +82,7 @@ class HeldOut:
             happens_B = (future == text_key(text)).any(1)
             if MIN_SIDE <= happens_B.sum() <= len(happens_B) - MIN_SIDE:
                 found |= dict.fromkeys(demands, happens_B)
-        return list(found), np.stack(list(found.values()), 1)
+        return list(found), np.array(list(found.values())).T
 
 
 def _said(what: str, number: int) -> str:
@@ -103,7 +104,7 @@ def hold_out(pairs: Pairs, folder: Path) -> HeldOut:
 
 
 def _subset(pairs: Pairs, cutoffs: list[date], folder: Path) -> Pairs:
-    days = [(t - EPOCH).days for t in cutoffs]
+    days = [day_number(t) for t in cutoffs]
     (folder / "pairs").mkdir(parents=True)
     shutil.copytree(pairs.folder / "texts", folder / "texts")
     for path in pairs.files:
@@ -118,7 +119,7 @@ def _subset(pairs: Pairs, cutoffs: list[date], folder: Path) -> Pairs:
 def _users(pairs: Pairs, cutoff: date) -> Columns:
     tables = [read_file_pyarrow(path) for path in pairs.files]
     columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-    there = np.flatnonzero(columns["cutoff_day"] == (cutoff - EPOCH).days)
+    there = np.flatnonzero(columns["cutoff_day"] == day_number(cutoff))
     chosen = np.sort(np.random.default_rng(0).permutation(there)[:USERS])
     return {name: values[chosen] for name, values in columns.items()}
 
@@ -186,6 +187,8 @@ def asked(model: FoundModel, held: HeldOut, cache: Path) -> dict[str, dict[str, 
         found[f"vectors of {size}"] = measures(users.vectors[:, kept] @ asked_CM[:, kept].T, held.happens_BC)
     several = {"full": (held.demands, held.happens_BC), "groups": held.groups(), "broad": held.broad()}
     for name, (demands, happens_BC) in several.items():
+        if not demands:
+            continue
         read = model.read_demands(demands, held.cutoff)
         score_BC = np.stack([model.score(users, demand, texts) for demand in read], 1)
         found[name] = measures(score_BC, happens_BC) | sizes(score_BC, happens_BC)

@@ -19,6 +19,7 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.inputs import Lengths, pair_columns
 from feature_repo.contracts.names import SCHEMA_VERSION
 from feature_repo.contracts.templates import TEMPLATE_VERSION
+from feature_repo.contracts.windows import day_number
 from model.batch import UserBatch, View, input_hashes, nobody, user_batch
 from model.config import Recipe
 from model.encoders import encoders, made_by
@@ -34,7 +35,6 @@ from model.vocabulary import Vocabulary
 from model.words import led
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-EPOCH = date(1970, 1, 1)
 SPACE = ("centre_E", "landmark_LE")
 BASE = "text.adapted.base_model.model."
 
@@ -113,7 +113,7 @@ class FoundModel(nn.Module):
                 numeric=len(profile["numeric"]),
             )
         )
-        columns["cutoff_day"][:] = (day - EPOCH).days
+        columns["cutoff_day"][:] = day_number(day)
         nothing = TextTable(np.zeros(0, np.int64), np.zeros((1, self.encoder.width), np.float32))
         return self.embed(columns, nothing)
 
@@ -128,7 +128,7 @@ class FoundModel(nn.Module):
 
     def demands(self, encoded_NE: Tensor, day: date) -> list[Demand]:
         """What these encodings ask, as of a day."""
-        number = (day - EPOCH).days
+        number = day_number(day)
         vector_NM = self.text(encoded_NE, number).float().cpu().numpy()
         late_NE = self.text.late_query(encoded_NE).float().cpu().numpy()
         bias_N = self.text.biases(encoded_NE, number)[:, 1].tolist()

@@ -9,8 +9,7 @@ import numpy as np
 from feature_repo.contracts.inputs import Column
 from feature_repo.contracts.names import PROFILE
 from feature_repo.contracts.templates import text_key
-
-EPOCH = date(1970, 1, 1)
+from feature_repo.contracts.windows import day_number
 
 
 def columns_of(
@@ -28,7 +27,7 @@ def columns_of(
     given = {c.name: _array(values[c.name], c) for c in columns if c.name in values}
     given["profile_categories"] = _by_column(values, profile["categorical"], users, _category, np.int64, 0)
     given["profile_numbers"] = _by_column(values, profile["numeric"], users, _number, np.float32, np.nan)
-    given["cutoff_day"] = np.full(users, (day - EPOCH).days, np.int32)
+    given["cutoff_day"] = np.full(users, day_number(day), np.int32)
     return given
 
 

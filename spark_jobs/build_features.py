@@ -14,12 +14,12 @@ from pyspark.sql import DataFrame, SparkSession
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import HISTORY, INPUT_VIEWS, PROFILE, SEARCHES, TEXTS
 from feature_repo.contracts.settings import Settings
-from feature_repo.contracts.windows import cutoff_instant, parse_cutoffs
+from feature_repo.contracts.windows import cutoff_instant, day_number, parse_cutoffs
 from spark_jobs import features
 from spark_jobs.lake import LakeTables, open_lake
 from spark_jobs.partitions import laid_out, publish_all, write_by, write_json
 from spark_jobs.session import main, parser, say, spark_session
-from spark_jobs.transforms.population import by_user, day_number, population
+from spark_jobs.transforms.population import by_user, population
 from spark_jobs.transforms.snapshots import snapshots
 
 

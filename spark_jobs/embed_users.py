@@ -21,9 +21,9 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.inputs import Lengths
 from feature_repo.contracts.names import EMBEDDING, HISTORY, JOIN_KEY, TEXTS, TIMESTAMP, Workdir
 from feature_repo.contracts.settings import Settings
-from feature_repo.contracts.windows import cutoff_instant
+from feature_repo.contracts.windows import cutoff_instant, day_number
 from model import pointers
-from model.found import EPOCH, FoundModel
+from model.found import FoundModel
 from model.text_cache import TextTable, read_table
 from spark_jobs.model_inputs import model_inputs, snapshot_inputs
 from spark_jobs.partitions import publish, write_files
@@ -68,7 +68,7 @@ def _inputs(spark: SparkSession, work: Workdir, ds: date, found: FoundModel) -> 
     rows = model_inputs(
         joined, Lengths(**metadata["lengths"]), categorical=profile["categorical"], numeric=profile["numeric"]
     )
-    return rows.withColumn("cutoff_day", F.lit((ds - EPOCH).days).cast("int"))
+    return rows.withColumn("cutoff_day", F.lit(day_number(ds)).cast("int"))
 
 
 def _with_kept(spark: SparkSession, rows: DataFrame, work: Workdir, ds: date, version: str) -> DataFrame:

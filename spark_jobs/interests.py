@@ -11,11 +11,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.windows import day_number
 from spark_jobs.features import ROWS_PER_FILE
 from spark_jobs.lake import LakeTables
 from spark_jobs.partitions import write_files
 from spark_jobs.transforms.events import rendered_events
-from spark_jobs.transforms.population import day_number
 
 ROW = ["user_id", "periods_ago"]
 

@@ -8,6 +8,7 @@ import torch
 from model_pairs import COLUMNS, LATER, TOPICS, some_users
 
 from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.windows import day_number
 from model.baselines.loop import optimise
 from model.baselines.protocol import LOG_ODDS, Embedder, Ranker, SeedRanker, Seeds, answers
 from model.baselines.registry import METHODS, method
@@ -16,7 +17,6 @@ from model.batch import nobody
 from model.config import Optimisation
 from model.data import open_pairs, rows_of
 from model.evaluation.metrics import auc
-from model.found import EPOCH
 from model.recipes import tiny
 from model.text_cache import CachedEncoder
 
@@ -37,7 +37,7 @@ def training(tiny_pairs, encoder, text_cache):
 def users():
     """USERS users and, last, one of whom nothing is known; without what comes after the cut-off."""
     known, stranger = some_users(USERS), nobody(COLUMNS)
-    stranger["cutoff_day"][:] = (LATER - EPOCH).days
+    stranger["cutoff_day"][:] = day_number(LATER)
     both = {name: np.concatenate([known[name], stranger[name]]) for name in known}
     return {name: values for name, values in both.items() if not name.startswith("future_")}
 

@@ -14,6 +14,7 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import EVENT_SOURCES
 from feature_repo.contracts.names import Workdir
 from feature_repo.contracts.templates import NOTHING, text_key
+from feature_repo.contracts.windows import day_number
 from model.baselines import arallm, heuristic, nearest_texts
 from model.baselines.activity import LONG_AGO_DAYS, fit_frequency, fit_recency
 from model.baselines.candidates import candidates
@@ -27,7 +28,6 @@ from model.baselines.text_lm import MeanTexts
 from model.baselines.training import history_keys, open_training
 from model.batch import nobody
 from model.data import open_pairs, rows_of
-from model.found import EPOCH
 from model.recipes import tiny
 from model.rewriting.document import Behaviour, Comparison, Profile, Window
 from model.rewriting.language_model import LanguageModel
@@ -369,7 +369,7 @@ def test_candidates_are_the_snapshots_columns_in_the_order_asked_and_strangers_h
         np.testing.assert_array_equal(known[name], users[name][[6, 0, 11]], err_msg=name)
         assert known[name].dtype == users[name].dtype, name
     assert set(users) - set(found) == {"user_key", "future_text", "future_length"}
-    stranger = nobody(COLUMNS) | {"cutoff_day": np.array([(LATER - EPOCH).days])}
+    stranger = nobody(COLUMNS) | {"cutoff_day": np.array([day_number(LATER)])}
     for name in found:
         np.testing.assert_array_equal(found[name][1:2], stranger[name], err_msg=name)
     assert history_keys(found).shape[0] == 4

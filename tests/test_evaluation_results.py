@@ -273,3 +273,16 @@ def test_another_number_of_replicates_is_not_paired():
 
     with pytest.raises(FoundError, match=r"cannot be paired: 50 against 9\. Compute one of them again"):
         difference([one], [replace(other, scenarios={"buys tea": few})], "auc")
+
+
+def test_files_of_one_name_in_two_folders_both_count(tmp_path):
+    files = [tmp_path / folder / "train.py" for folder in ("one", "two")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("the same")
+    before = digest_files(files)
+    assert digest_files(files[::-1]) == before
+    for file in files:
+        file.write_text("changed")
+        assert digest_files(files) != before
+        file.write_text("the same")

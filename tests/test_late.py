@@ -9,7 +9,7 @@ import torch
 from model_pairs import LATER, some_users
 
 from feature_repo.contracts.errors import FoundError
-from model.found import EPOCH
+from feature_repo.contracts.windows import day_number
 from model.late import LateInteraction, by_user
 from model.recipes import tiny
 from model.sequence import EncodedText
@@ -93,7 +93,7 @@ def test_the_texts_of_a_user_are_distinct_and_their_weights_added_up():
 
 
 def test_a_stored_user_has_the_score_that_training_gives(trained, texts):
-    columns, day = some_users(24), (LATER - EPOCH).days
+    columns, day = some_users(24), day_number(LATER)
     users, demands = trained.embed(columns, texts), trained.read_demands(DEMANDS, LATER)
     with torch.no_grad():
         vector_BM, history = trained.users(trained.batch(columns, texts), trained.centred(texts))

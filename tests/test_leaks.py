@@ -16,9 +16,10 @@ from feature_repo.contracts.events import EVENT_SOURCES, PROFILES
 from feature_repo.contracts.inputs import Lengths
 from feature_repo.contracts.names import HISTORY
 from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.windows import day_number
 from spark_jobs.features import load_events, text_table
 from spark_jobs.lake import open_lake
-from spark_jobs.transforms.population import by_user, day_number
+from spark_jobs.transforms.population import by_user
 from spark_jobs.transforms.snapshots import KEYS, snapshots
 
 TIMELINES = 1_000

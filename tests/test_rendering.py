@@ -19,11 +19,11 @@ from feature_repo.contracts.templates import (
     summaries,
     text_key,
 )
-from feature_repo.contracts.windows import Windows
+from feature_repo.contracts.windows import Windows, day_number
 from spark_jobs.schemas import event_schema
 from spark_jobs.transforms.events import rendered_events
 from spark_jobs.transforms.futures import future_descriptions, future_sentences, sentence_table
-from spark_jobs.transforms.population import by_user, day_number
+from spark_jobs.transforms.population import by_user
 
 WORDS = [
     "café",

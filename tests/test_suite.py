@@ -23,6 +23,7 @@ from model.evaluation.suite.compute import Lake, compute
 from model.evaluation.suite.families import ALL_LABELS, ZERO_SHOT, families
 from model.evaluation.suite.probe import probe
 from model.evaluation.suite.report import plan
+from model.evaluation.suite.sources import PACKAGE, sources
 
 QUICK = ("found", "recency", "nearest_texts", "gradient_boosting", "text_lm_history")
 
@@ -132,6 +133,28 @@ def test_a_probe_separates_what_vectors_separate():
     np.testing.assert_allclose(probe(vectors, seeds, 3), probe(vectors * 7 - 2, seeds, 3), rtol=1e-3, atol=1e-3)
 
 
+def test_a_methods_code_is_all_that_it_imports_and_no_other_method():
+    code = {family.name: {str(path.relative_to(PACKAGE)) for path in family.code} for family in families()}
+    assert {"found.py", "late.py", "train.py", "seeds.py", "evaluation/suite/probe.py"} <= code["found"]
+    assert {"baselines/cpc.py", "baselines/head.py", "losses.py", "sequence.py"} <= code["cpc"]
+    assert not code["cpc"] & {"baselines/coles.py", "baselines/lurm.py", "found.py", "baselines/registry.py"}
+    assert "lurm/encoder.py" in code["lurm"] and "lurm/encoder.py" not in code["recency"]
+
+
+def test_a_module_imported_by_an_imported_module_counts(tmp_path, monkeypatch):
+    for name, text in {
+        "a": "from model import b",
+        "b": "import model.c.d",
+        "c/__init__": "",
+        "c/d": "import os",
+    }.items():
+        path = tmp_path / "model" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setattr("model.evaluation.suite.sources.PACKAGE", tmp_path / "model")
+    assert [path.stem for path in sources("model.a")] == ["a", "b", "d"]
+
+
 def test_names_are_unique_and_every_twin_is_a_row():
     rows = [row for family in families() for row in family.rows]
     names = [row.name for row in rows]
@@ -154,6 +177,8 @@ def test_the_command_computes_and_writes_the_report(lake, tmp_path, monkeypatch,
 
     few = ["--methods", "found,recency"]
     assert exit_of(*options, *few, "--pending") == 1
+    run("--results", tmp_path / "nothing", *report)
+    assert "not computed" not in (tmp_path / "r.md").read_text(), "no lake, no table"
     run(*options, *few, *report)
     assert exit_of(*options, *few, "--pending") == 0
     assert capsys.readouterr().out.startswith("tiny: 5 results to compute\n")

@@ -6,6 +6,18 @@ from datetime import UTC, date, datetime, timedelta
 
 from feature_repo.contracts.errors import FoundError
 
+EPOCH = date(1970, 1, 1)
+
+
+def day_number(day: date) -> int:
+    """How columns hold a day: days since 1970-01-01."""
+    return (day - EPOCH).days
+
+
+def day_date(number: int) -> date:
+    """The day of a number."""
+    return EPOCH + timedelta(days=number)
+
 
 def cutoff_instant(day: date | str) -> datetime:
     """00:00 UTC of a day: the cut-off that a `ds` or a scenario names."""

@@ -9,17 +9,17 @@ Shape suffixes: B users, C demands, L history slots, V texts, K tags, E encoder 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 
 from feature_repo.contracts.events import EVENT_SOURCES
 from feature_repo.contracts.templates import text_key
+from feature_repo.contracts.windows import day_date
 from model.baselines.activity import event_counts
 from model.baselines.protocol import Scores
 from model.baselines.training import Training, count_of, history_days, history_keys
 from model.data import Columns
-from model.found import EPOCH
 from model.rewriting.document import BETWEEN, PAST, Behaviour, Comparison, Condition, Profile, Rewritten
 from model.rewriting.lake import KnownLake, know_lake
 from model.rewriting.language_model import LanguageModel, LanguageModelRewriter
@@ -172,4 +172,4 @@ def _events(condition: Behaviour, texts: Sequence[str], users: Columns) -> Score
 
 
 def _day(users: Columns) -> date:
-    return EPOCH + timedelta(days=int(users["cutoff_day"].max(initial=0)))
+    return day_date(int(users["cutoff_day"].max(initial=0)))

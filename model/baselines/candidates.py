@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import INPUT_VIEWS, JOIN_KEY, PROFILE, TIMESTAMP, Workdir
+from feature_repo.contracts.windows import day_number
 from model.batch import nobody
 from model.data import Columns, Pairs, rows_of
-from model.found import EPOCH
 from model.rows import columns_of
 
 
@@ -32,7 +32,7 @@ def candidates(work: Workdir, cutoff: date, users: Sequence[str], pairs: Pairs) 
         values |= {prefix + name: own[name].to_pylist() for name in own.column_names}
     found = columns_of(values, pairs.columns, profile=pairs.manifest["profile"], day=cutoff)
     stranger = {name: row for name, row in nobody(pairs.columns).items() if name in found}
-    stranger["cutoff_day"][:] = (cutoff - EPOCH).days
+    stranger["cutoff_day"][:] = day_number(cutoff)
     both = {name: np.concatenate([found[name], stranger[name]]) for name in found}
     row_of = {user: row for row, user in enumerate(known)}
     return rows_of(both, np.array([row_of.get(user, len(known)) for user in users], np.int64))

@@ -14,9 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.baselines.head import Aligned, align
-from model.baselines.loop import Draw, optimise, seeded
-from model.baselines.sequences import PRETRAINING, UserSequences
+from model.baselines.loop import PRETRAINING, Draw, pretrain, seeded
+from model.baselines.sequences import UserSequences
 from model.baselines.slices import ordered_days, random_slice
 from model.baselines.training import Training
 from model.data import rows_of
@@ -42,10 +41,6 @@ def coles_loss(vector_ND: Tensor, user_N: Tensor) -> Tensor:
     return near + (MARGIN - distance).clamp(min=0).square().mean() / 2
 
 
-def fit(training: Training) -> Aligned:
-    return align(training, pretrained(training).embed)
-
-
 def pretrained(training: Training) -> UserSequences:
     """The sequence encoder after contrasting slices of each user's newest history."""
     lives = training.newest()
@@ -59,12 +54,5 @@ def pretrained(training: Training) -> UserSequences:
             cut = random_slice(own, sources, shortest=SHORTEST, longest=LONGEST, draw=draw)
             return coles_loss(users(cut), torch.arange(len(batch)).repeat_interleave(SLICES))
 
-        optimise(
-            users,
-            loss,
-            rows=len(lives["cutoff_day"]),
-            optimisation=OPTIMISATION,
-            effort=training.effort.pretraining,
-            seed=training.seed,
-        )
+        pretrain(training, users, loss, rows=len(lives["cutoff_day"]), optimisation=OPTIMISATION)
     return users

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.baselines import cpc, tab_transformer
-from model.baselines.head import Aligned, Embed, align
+from model.baselines.head import Embed
 from model.baselines.text_lm import MeanTexts
 from model.baselines.training import Training
 from model.data import Columns
@@ -21,10 +21,11 @@ class Concatenation:
         return np.concatenate([part(users) for part in self.parts], axis=1)
 
 
-def fit(training: Training) -> Aligned:
+def pretrained(training: Training) -> Concatenation:
+    """The parts that the lake has sources for."""
     parts: list[Embed] = [tab_transformer.pretrained(training).embed]
     if training.sources:
         parts.append(cpc.pretrained(training).embed)
     if training.columns["searches_length"].any():
         parts.append(MeanTexts(training.reader, ("searches",)).vectors)
-    return align(training, Concatenation(tuple(parts)).embed)
+    return Concatenation(tuple(parts))

@@ -3,16 +3,11 @@
 import numpy as np
 from torch import Tensor
 
-from model.baselines.head import Aligned, align
-from model.baselines.loop import Draw, optimise, seeded
-from model.baselines.sequences import PRETRAINING, UserSequences
+from model.baselines.loop import Draw, pretrain, seeded
+from model.baselines.sequences import UserSequences
 from model.baselines.training import Training
 from model.data import rows_of
 from model.losses import cpc_loss, cycle_loss
-
-
-def fit(training: Training) -> Aligned:
-    return align(training, pretrained(training).embed)
 
 
 def pretrained(training: Training) -> UserSequences:
@@ -28,12 +23,5 @@ def pretrained(training: Training) -> UserSequences:
             cycle = cycle_loss(context_BWD, tensors.is_window_BW, cycle=recipe.cycle_windows)
             return forecast + recipe.cycle_weight * cycle
 
-        optimise(
-            users,
-            loss,
-            rows=len(training),
-            optimisation=PRETRAINING,
-            effort=training.effort.pretraining,
-            seed=training.seed,
-        )
+        pretrain(training, users, loss, rows=len(training))
     return users

@@ -13,6 +13,8 @@ vector, E encoder width.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -150,6 +152,24 @@ def align(training: Training, embed: Embed) -> Aligned:
             seed=training.seed,
         )
     return Aligned(embed, head, training.reader)
+
+
+class Embeds(Protocol):
+    """A user encoder."""
+
+    def embed(self, users: Columns) -> "np.ndarray":
+        """float32 [B, D]"""
+        ...
+
+
+def behind(pretrained: Callable[[Training], Embeds]) -> Callable[[Training], Aligned]:
+    """The method that puts a pre-trained user encoder, frozen, behind the head."""
+
+    @wraps(pretrained)
+    def fit(training: Training) -> Aligned:
+        return align(training, pretrained(training).embed)
+
+    return fit
 
 
 def embedded(embed: Embed, users: Columns) -> "np.ndarray":

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from feature_repo.contracts.errors import FoundError
+from model.baselines.training import Training
 from model.config import Optimisation
 
 Draw = np.random.Generator
+PRETRAINING = Optimisation(steps=150, batch_users=192, learning_rate=4e-4)
 
 
 @contextmanager
@@ -59,3 +61,16 @@ def optimise(
         optimizer.step()
         schedule.step()
     module.eval()
+
+
+def pretrain(
+    training: Training,
+    module: nn.Module,
+    loss: Callable[["np.ndarray", Draw], Tensor],
+    *,
+    rows: int,
+    optimisation: Optimisation = PRETRAINING,
+) -> None:
+    """`optimise` with the effort that a user encoder is given, the same for every method."""
+    effort = training.effort.pretraining
+    optimise(module, loss, rows=rows, optimisation=optimisation, effort=effort, seed=training.seed)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from model.baselines.head import Aligned, align
 from model.baselines.loop import seeded
 from model.baselines.training import Reader, Training, count_of, history_days, history_keys
 from model.data import Columns
@@ -53,10 +52,6 @@ def counted(users: int, user_N: "np.ndarray", ago_N: "np.ndarray", interest_N: "
     code_N, count_N = np.unique((user_N * periods + ago_N) * interests + interest_N, return_counts=True)
     bag_N, interest_N = np.divmod(code_N, interests)
     return Bags(tuple(map(str, range(users))), *np.divmod(bag_N, periods), interest_N, count_N)
-
-
-def fit(training: Training) -> Aligned:
-    return align(training, pretrained(training).embed)
 
 
 def pretrained(training: Training) -> Anchors:

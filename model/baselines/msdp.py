@@ -13,9 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.baselines.head import Aligned, align
-from model.baselines.loop import Draw, optimise, seeded
-from model.baselines.sequences import PRETRAINING, UserSequences
+from model.baselines.loop import Draw, pretrain, seeded
+from model.baselines.sequences import UserSequences
 from model.baselines.slices import between, day_within, ordered_days, thinned
 from model.baselines.training import Training, count_of, history_days, history_keys
 from model.data import Columns, rows_of
@@ -93,10 +92,6 @@ def shares_between(
     return np.asarray(count_BK / count_BK.sum(1, keepdims=True))
 
 
-def fit(training: Training) -> Aligned:
-    return align(training, pretrained(training).embed)
-
-
 def pretrained(training: Training) -> UserSequences:
     """The sequence encoder after both terms on the lives of users with two events or more."""
     kinds = min(KINDS, len(training.strings))
@@ -109,12 +104,5 @@ def pretrained(training: Training) -> UserSequences:
             thin = thinned(users, stretches.sources, HIDDEN_SHARE, draw)
             return model(users, thin, days_BS, share_BSK)
 
-        optimise(
-            model,
-            loss,
-            rows=count_of(stretches.lives),
-            optimisation=PRETRAINING,
-            effort=training.effort.pretraining,
-            seed=training.seed,
-        )
+        pretrain(training, model, loss, rows=count_of(stretches.lives))
     return model.users

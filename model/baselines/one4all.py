@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.baselines.head import Aligned, align, embedded
-from model.baselines.loop import Draw, optimise, seeded
+from model.baselines.head import embedded
+from model.baselines.loop import Draw, optimise, pretrain, seeded
 from model.baselines.protocol import Scores, Seeds
-from model.baselines.sequences import PRETRAINING, UserSequences
+from model.baselines.sequences import UserSequences
 from model.baselines.training import Training
 from model.config import Optimisation
 from model.data import Columns, rows_of
@@ -60,10 +60,6 @@ class Decoded:
             return decoder(vector_BD)[:, 0].double().numpy()
 
 
-def fit(training: Training) -> Aligned:
-    return align(training, pretrained(training).embed)
-
-
 def fit_u_mlp(training: Training) -> Decoded:
     return Decoded(pretrained(training), training.effort.alignment, training.seed)
 
@@ -79,12 +75,5 @@ def pretrained(training: Training) -> UserSequences:
             own = rows_of(lives, batch)
             return nt_xent(users(own), users(own), temperature=TEMPERATURE)
 
-        optimise(
-            users,
-            loss,
-            rows=len(lives["cutoff_day"]),
-            optimisation=PRETRAINING,
-            effort=training.effort.pretraining,
-            seed=training.seed,
-        )
+        pretrain(training, users, loss, rows=len(lives["cutoff_day"]))
     return users

@@ -18,6 +18,7 @@ from model.baselines import (
     tab_transformer,
     text_lm,
 )
+from model.baselines.head import behind
 from model.baselines.protocol import LOG_ODDS, Method
 from model.rewriting.language_model import LanguageModel
 
@@ -43,18 +44,27 @@ METHODS: tuple[Method, ...] = (
     ),
     Method("text_lm_searches", "text LM, searches", TABLE_4, BEATS_TWIN, text_lm.fit_searches, LOG_ODDS),
     Method("text_lm_history", "text LM, rendered history", TABLE_4, BEATS_TWIN, text_lm.fit_history, LOG_ODDS),
-    Method("lurm", "LURM", "Yang et al. 2021", BEATS_TWIN, lurm.fit, LOG_ODDS),
-    Method("cpc", "CPC alone", "van den Oord et al. 2018; FOUND, equations 6 and 7", BEATS_TWIN, cpc.fit, LOG_ODDS),
-    Method("concatenation", "concatenation of sources", TABLE_4, BEATS_TWIN, concatenation.fit, LOG_ODDS),
+    Method("lurm", "LURM", "Yang et al. 2021", BEATS_TWIN, behind(lurm.pretrained), LOG_ODDS),
+    Method(
+        "cpc",
+        "CPC alone",
+        "van den Oord et al. 2018; FOUND, equations 6 and 7",
+        BEATS_TWIN,
+        behind(cpc.pretrained),
+        LOG_ODDS,
+    ),
+    Method(
+        "concatenation", "concatenation of sources", TABLE_4, BEATS_TWIN, behind(concatenation.pretrained), LOG_ODDS
+    ),
     Method(
         "tab_transformer",
         "TabTransformer, MLM and RTD",
         f"Huang et al. 2020; {TABLE_4}",
         BEATS_TWIN,
-        tab_transformer.fit,
+        behind(tab_transformer.pretrained),
         LOG_ODDS,
     ),
-    Method("one4all", "One4all", f"Shin et al. 2021; {TABLE_4}", BEATS_TWIN, one4all.fit, LOG_ODDS),
+    Method("one4all", "One4all", f"Shin et al. 2021; {TABLE_4}", BEATS_TWIN, behind(one4all.pretrained), LOG_ODDS),
     Method(
         "u_mlp",
         "U-MLP One4all",
@@ -64,8 +74,8 @@ METHODS: tuple[Method, ...] = (
         LOG_ODDS,
         needs_seeds=True,
     ),
-    Method("msdp", "MSDP", f"Fu et al. 2023; {TABLE_4}", BEATS_TWIN, msdp.fit, LOG_ODDS),
-    Method("coles", "CoLES", "Babaev et al. 2022", BEATS_TWIN, coles.fit, LOG_ODDS),
+    Method("msdp", "MSDP", f"Fu et al. 2023; {TABLE_4}", BEATS_TWIN, behind(msdp.pretrained), LOG_ODDS),
+    Method("coles", "CoLES", "Babaev et al. 2022", BEATS_TWIN, behind(coles.pretrained), LOG_ODDS),
     Method("arallm", "ARALLM, grammar and retrieval", "Wang et al. 2024", ABOVE_CHANCE, arallm.fit, learns=False),
 )
 

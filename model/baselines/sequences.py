@@ -10,12 +10,10 @@ from torch import Tensor, nn
 
 from model.baselines.training import NotApplicable, Reader, Training, history_keys
 from model.batch import UserBatch, View, user_batch
-from model.config import Optimisation, Recipe
+from model.config import Recipe
 from model.data import Columns
 from model.sequence import SequenceEncoder
 from model.text_cache import TextTable
-
-PRETRAINING = Optimisation(steps=150, batch_users=192, learning_rate=4e-4)
 
 
 class UserSequences(nn.Module):

@@ -9,9 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.baselines.head import Aligned, align
-from model.baselines.loop import Draw, optimise, seeded
-from model.baselines.sequences import PRETRAINING
+from model.baselines.loop import Draw, pretrain, seeded
 from model.baselines.training import Training
 from model.data import Columns
 from model.table import TableEncoder, TableTasks
@@ -30,10 +28,6 @@ class Tables:
         return self.encoder(torch.from_numpy(self.vocabulary.ids(users))).mean(1).numpy()
 
 
-def fit(training: Training) -> Aligned:
-    return align(training, pretrained(training).embed)
-
-
 def pretrained(training: Training) -> Tables:
     """The table encoder after L_MLM (equation 8) and RTD on the pairs' profile and activity columns."""
     vocabulary, recipe = training.vocabulary, training.recipe
@@ -49,12 +43,5 @@ def pretrained(training: Training) -> Tables:
             mlm, rtd = tasks(encoder, own_BF, noise_BF3=noise_BF3, weight_B=torch.ones(len(batch)))
             return mlm + rtd
 
-        optimise(
-            nn.ModuleList([encoder, tasks]),
-            loss,
-            rows=len(training),
-            optimisation=PRETRAINING,
-            effort=training.effort.pretraining,
-            seed=training.seed,
-        )
+        pretrain(training, nn.ModuleList([encoder, tasks]), loss, rows=len(training))
     return Tables(vocabulary, encoder)

@@ -73,9 +73,9 @@ def digest(value: object) -> str:
 
 
 def digest_files(paths: Iterable[Path]) -> str:
-    """Of the contents of files, by name: a method's code, a lake's scenarios."""
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-    return digest(found)
+    """Of the names and contents of files, in any order: a method's code, a lake's tables. Where they lie is no part of
+    it; several may have one name."""
+    return digest(sorted([path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in paths))
 
 
 def write(folder: Path, result: Result) -> Path:

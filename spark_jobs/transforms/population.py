@@ -7,17 +7,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from feature_repo.contracts.names import TIMESTAMP
+from feature_repo.contracts.windows import day_number
 from spark_jobs.transforms.events import day_of
-
-_EPOCH = date(1970, 1, 1)
-
-
-def day_number(day: date) -> int:
-    return (day - _EPOCH).days
-
-
-def day_date(number: int) -> date:
-    return date.fromordinal(_EPOCH.toordinal() + number)
 
 
 def event_timestamp() -> Column:

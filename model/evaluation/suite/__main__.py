@@ -30,7 +30,7 @@ def main() -> None:
                 print(f"{lake.name}: {len(missing)} results to compute")
                 sys.exit(1 if missing else 0)
             compute(lake, chosen, given.results, seeds=given.seeds)
-        lakes = sorted(path.name for path in given.results.iterdir() if path.is_dir())
+        lakes = sorted(path.parent.name for path in given.results.glob("*/.."))
         write_report(given.results, plan(families(), lakes), text=given.text, html=given.html)
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)

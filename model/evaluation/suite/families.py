@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from model import baselines
 from model.baselines.protocol import LOG_ODDS, Embedder, Method, Ranker, Scores, SeedRanker, Seeds, answers
 from model.baselines.registry import METHODS
 from model.evaluation.suite.bench import FEW, Answers, Place
 from model.evaluation.suite.probe import probe
+from model.evaluation.suite.sources import sources
 from model.few_shot import answer_seeds
 from model.vectors import Demand, Users
 
@@ -20,7 +20,9 @@ ZERO_SHOT, FEW_SHOT, ALL_LABELS = "the sentence alone", f"{FEW}+{FEW} seeds", "a
 FOUND = "found"
 FEW_SUFFIX, ALL_SUFFIX, PROBE_SUFFIX, TWIN_SUFFIX = "+few", "+fit", "+probe", "-random"
 POPULATION = 1_000
-PROJECT = Path(baselines.__file__).parents[1]
+PROBE = "model.evaluation.suite.probe"
+FOUND_CODE = ("model.train", "model.few_shot", "model.evaluation.runs", PROBE)
+BASELINE_CODE = ("model.baselines.head", "model.baselines.candidates", PROBE)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def _found() -> Family:
         Row(FOUND + ALL_SUFFIX, "FOUND, sentence corrected by the labels", ALL_LABELS, of_odds=True),
         Row(FOUND + PROBE_SUFFIX, "FOUND, linear probe of its vectors", ALL_LABELS, of_odds=True),
     )
-    return Family(FOUND, rows, _ask_found, tuple(sorted(PROJECT.glob("*.py"))))
+    return Family(FOUND, rows, _ask_found, sources(*FOUND_CODE))
 
 
 def _ask_found(place: Place) -> dict[str, Answers]:
@@ -107,8 +109,9 @@ def _baseline(method: Method) -> Family:
                 Row(twin, f"{method.title}, random weights", ZERO_SHOT, of_odds, shown=False),
                 Row(method.name + PROBE_SUFFIX, f"{method.title}, linear probe", ALL_LABELS, of_odds=True),
             )
-    folder = Path(baselines.__file__).parent
-    return Family(method.name, rows, lambda place: _ask_baseline(method, place), tuple(sorted(folder.glob("*.py"))))
+    return Family(
+        method.name, rows, lambda place: _ask_baseline(method, place), sources(method.fit.__module__, *BASELINE_CODE)
+    )
 
 
 def _ask_baseline(method: Method, place: Place) -> dict[str, Answers]:
