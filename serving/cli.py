@@ -7,13 +7,16 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings, read_settings
 from feature_repo.contracts.steps import PROJECT
+
+Command = Callable[[str, str, object], argparse.ArgumentParser]
+"""Adds a command by its name, what it does, and the function that runs it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -140,6 +143,13 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=run)
         return added
 
+    _add_lakes(command)
+    _add_models(command)
+    _add_audiences(command)
+    return parser
+
+
+def _add_lakes(command: Command) -> None:
     generate = command("generate", "write a synthetic lake", _generate)
     generate.add_argument("--users", type=_positive, required=True)
     generate.add_argument("--seed", type=int, default=1)
@@ -156,6 +166,8 @@ def _parser() -> argparse.ArgumentParser:
     validate = command("validate", "check a lake against the contract and report what it holds", _validate)
     validate.add_argument("lake", metavar="LAKE")
 
+
+def _add_models(command: Command) -> None:
     run = command("run", "from a lake to an audience: train, embed, publish, ask", _run)
     _add_training(run)
     run.add_argument(
@@ -171,6 +183,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--results", default="", metavar="DIR", help="the suite's results (default: WORKDIR/results)")
     evaluate.add_argument("--fresh", action="store_true", help="train again where a complete sub-run lies")
 
+
+def _add_audiences(command: Command) -> None:
     target = command("target", "the users that a sentence describes", _target)
     target.add_argument("demand", metavar="SENTENCE")
     _add_asking(target)
@@ -188,7 +202,6 @@ def _parser() -> argparse.ArgumentParser:
 
     rollback = command("rollback", "serve the previous model's collection again", _rollback)
     rollback.add_argument("--workdir", metavar="DIR")
-    return parser
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
