@@ -184,7 +184,8 @@ def test_the_command_computes_and_writes_the_report(lake, tmp_path, monkeypatch,
     assert capsys.readouterr().out.startswith("tiny: 5 results to compute\n")
     text = (tmp_path / "r.md").read_text()
     assert "| FOUND |" in text and "not computed yet" in text and "s2" in text
-    assert "<html" in (tmp_path / "r.html").read_text()
+    page = (tmp_path / "r.html").read_text()
+    assert "<html" in page and "with 5+5 seeds" in page and page.count("t-SNE of the directions") == 2
     assert json.loads((tmp_path / "results" / "tiny" / "found.0.json").read_text())["lake"] == "tiny"
     assert exit_of(*options, "--methods", "magic") == 2
     assert "unknown methods ['magic']; methods are ['arallm', " in capsys.readouterr().err

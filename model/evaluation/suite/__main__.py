@@ -6,7 +6,8 @@ from pathlib import Path
 
 from feature_repo.contracts.errors import FoundError
 from model.evaluation.report import write_report
-from model.evaluation.suite.compute import Lake, compute, pending
+from model.evaluation.results import read_all
+from model.evaluation.suite.compute import Lake, compute, pending, pictures_of
 from model.evaluation.suite.families import Family, families
 from model.evaluation.suite.report import plan
 
@@ -30,8 +31,8 @@ def main() -> None:
                 print(f"{lake.name}: {len(missing)} results to compute")
                 sys.exit(1 if missing else 0)
             compute(lake, chosen, given.results, seeds=given.seeds)
-        lakes = sorted(path.parent.name for path in given.results.glob("*/.."))
-        write_report(given.results, plan(families(), lakes), text=given.text, html=given.html)
+        shown = plan(families(), sorted({result.what.lake for result in read_all(given.results)}))
+        write_report(given.results, shown, text=given.text, html=given.html, pictures=pictures_of(given.results))
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

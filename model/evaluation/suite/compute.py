@@ -15,7 +15,8 @@ from model.evaluation.measures import Candidates, ScenarioMeasures, measure, mea
 from model.evaluation.results import Fingerprint, Result, Wanted, digest, digest_files
 from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
 from model.evaluation.suite.bench import Answers, Labels, Place, places
-from model.evaluation.suite.families import Family, Row
+from model.evaluation.suite.draw import draw
+from model.evaluation.suite.families import FOUND, Family, Row
 from model.evaluation.thresholds import fit_rate
 from model.recipes import found_default
 
@@ -73,7 +74,15 @@ def compute(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int,
                 started = time.monotonic()
                 for result in _results(lake, family, found, wanted):
                     results.write(folder, result)
+                if family.name == FOUND and not seed:
+                    for place in found:
+                        draw(lake.name, place, lake.held_out, pictures_of(folder))
                 say(f"{lake.name}, seed {seed}: {family.name} {time.monotonic() - started:.0f} s")
+
+
+def pictures_of(results: Path) -> Path:
+    """Where the pictures lie that belong to a folder of results."""
+    return results.with_name(f"{results.name}-pictures")
 
 
 def _wanted(lake: Lake, family: Family, row: Row, seed: int) -> Wanted:

@@ -3,7 +3,6 @@ random twin that a learned method must beat."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -64,14 +63,11 @@ def _found() -> Family:
 
 def _ask_found(place: Place) -> dict[str, Answers]:
     model, users, vectors = place.run.model, place.embedded, place.run.vectors
-    day = place.scenarios[0].cutoff
-    demands = model.read_demands(place.demands, day)
-    population = _population(place)
-
-    def corrected(side: int) -> list[Demand]:
-        return [_with_seeds(place, s.demand, place.seeds(s, side), population, day) for s in place.scenarios]
-
-    asked = {FOUND: demands, FOUND + FEW_SUFFIX: corrected(FEW), FOUND + ALL_SUFFIX: corrected(0)}
+    asked = {
+        FOUND: model.read_demands(place.demands, place.scenarios[0].cutoff),
+        FOUND + FEW_SUFFIX: demands_with_seeds(place, FEW),
+        FOUND + ALL_SUFFIX: demands_with_seeds(place),
+    }
     scores = {
         name: np.stack([model.score(users, demand, vectors) for demand in given], 1) for name, given in asked.items()
     }
@@ -79,14 +75,17 @@ def _ask_found(place: Place) -> dict[str, Answers]:
     return {name: place.answers(score_BC) for name, score_BC in scores.items()}
 
 
-def _population(place: Place) -> Users:
+def demands_with_seeds(place: Place, side: int = 0) -> list[Demand]:
+    """Each scenario's demand as FOUND corrects it by `side` fit labels of each kind, or by all."""
     rows = np.sort(np.random.default_rng(place.seed).permutation(len(place.users))[:POPULATION])
-    return _these(place.embedded, rows)
-
-
-def _with_seeds(place: Place, demand: str, seeds: Seeds, population: Users, day: date) -> Demand:
-    near, far = (_these(place.embedded, seeds.rows[seeds.labels == kind]) for kind in (1, 0))
-    return answer_seeds(place.run.model, demand, day, near, far, population, place.run.vectors)
+    population = _these(place.embedded, rows)
+    found = []
+    for scenario in place.scenarios:
+        seeds = place.seeds(scenario, side)
+        near, far = (_these(place.embedded, seeds.rows[seeds.labels == kind]) for kind in (1, 0))
+        given = (scenario.demand, scenario.cutoff, near, far, population, place.run.vectors)
+        found.append(answer_seeds(place.run.model, *given))
+    return found
 
 
 def _these(users: Users, rows: "np.ndarray") -> Users:
