@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from feature_repo.contracts.settings import Settings
 from serving import problems, running
 from serving.api import router
+from serving.audiences.router import router as audiences_router
+from serving.audiences.service import open_audiences
 from serving.desk import Desk, open_desk
 from serving.errors import ServingError
 
@@ -24,6 +26,8 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.desk = desk = open_desk(settings)
+        app.state.audiences = audiences = open_audiences(settings, desk)
+        audiences.start()
         with suppress(ServingError):  # not ready yet is a state that /readyz reports
             desk.ready()
         url = f"http://{settings.host}:{settings.port}"
@@ -32,6 +36,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
             yield
         finally:
             running.withdraw(settings.work, app.state.instance)
+            audiences.close()
             desk.close()
 
     app = FastAPI(title="FOUND", version=version("found"), description=DESCRIPTION, lifespan=lifespan)
@@ -39,6 +44,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     app.state.instance = uuid.uuid4().hex
     problems.install(app)
     app.include_router(router)
+    app.include_router(audiences_router)
     return app
 
 

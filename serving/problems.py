@@ -37,21 +37,23 @@ def install(app: FastAPI) -> None:
 
 def _found_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, ServingError):
-        return _problem(request, status=error.status, code=error.code, detail=error.detail, hint=error.hint)
-    return _problem(request, status=422, code="refused", detail=str(error), hint=InvalidRequest.hint)
+        answer = problem_response(request, status=error.status, code=error.code, detail=error.detail, hint=error.hint)
+        answer.headers.update(getattr(error, "headers", {}))
+        return answer
+    return problem_response(request, status=422, code="refused", detail=str(error), hint=InvalidRequest.hint)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     told = "; ".join(f"{'.'.join(str(at) for at in e['loc'])}: {e['msg']}" for e in error.errors())
     known = InvalidRequest(f"the request is not valid: {told}.")
-    return _problem(request, status=known.status, code=known.code, detail=known.detail, hint=known.hint)
+    return problem_response(request, status=known.status, code=known.code, detail=known.detail, hint=known.hint)
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = HTTPStatus(error.status_code).name.lower()
-    return _problem(
+    return problem_response(
         request,
         status=error.status_code,
         code=code,
@@ -62,10 +64,11 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     detail = "the server failed to answer; this is a fault of the server and not of the request."
-    return _problem(request, status=500, code=ServingError.code, detail=detail, hint=ServingError.hint)
+    return problem_response(request, status=500, code=ServingError.code, detail=detail, hint=ServingError.hint)
 
 
-def _problem(request: Request, *, status: int, code: str, detail: str, hint: str) -> JSONResponse:
+def problem_response(request: Request, *, status: int, code: str, detail: str, hint: str) -> JSONResponse:
+    """One problem as an answer."""
     problem = Problem(
         type=f"urn:found:{code}",
         title=HTTPStatus(status).phrase,

@@ -98,5 +98,15 @@ class Workdir:
         return self.root / "milvus.db"
 
     @property
+    def audiences(self) -> Path:
+        """The SQLite file of stored audiences."""
+        return self.root / "audiences" / "audiences.db"
+
+    @property
+    def outcomes(self) -> Path:
+        """What happened in windows that have passed: asked.json, manifest.json, one folder per window."""
+        return self.root / "audiences" / "outcomes"
+
+    @property
     def evaluation(self) -> Path:
         return self.root / "evaluation.json"

@@ -43,6 +43,8 @@ class Settings:
     port: int = 8080
     admin_key: str = ""
     mlflow_uri: str = ""
+    export_hosts: str = ""
+    export_secret: str = ""
 
     @property
     def lengths(self) -> Lengths:
@@ -57,6 +59,10 @@ class Settings:
     def work(self) -> Workdir:
         self.require("workdir")
         return Workdir(Path(self.workdir).absolute())
+
+    def names(self, setting: str) -> tuple[str, ...]:
+        """The names that a setting lists between commas."""
+        return tuple(name.strip() for name in str(getattr(self, setting)).split(",") if name.strip())
 
     def require(self, *names: str) -> None:
         """Raises one FoundError that names each of `names` that is not set, and all ways to set it."""

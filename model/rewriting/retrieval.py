@@ -59,3 +59,13 @@ class Retrieval:
             if not kept or float((self.vectors_VE[kept] @ self.vectors_VE[row]).max()) < TOO_ALIKE:
                 kept.append(row)
         return Found(tuple((self.lake.texts[row], round(float(cosine_V[row]), 4)) for row in kept), best)
+
+    def all_near(self, vector_E: "np.ndarray", source: str = ANY) -> Found:
+        """Every text that is as near as `nearest` asks, however many and however alike they are."""
+        rows_C = np.flatnonzero(self._allowed[source])
+        if not len(rows_C):
+            return Found((), 0.0)
+        cosine_C = self.vectors_VE[rows_C] @ vector_E
+        best = float(cosine_C.max())
+        best_first = [at for at in np.argsort(-cosine_C, kind="stable") if cosine_C[at] >= max(NEAR, NEAR_BEST * best)]
+        return Found(tuple((self.lake.texts[rows_C[at]], round(float(cosine_C[at]), 4)) for at in best_first), best)

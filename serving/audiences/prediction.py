@@ -1,0 +1,48 @@
+"""How many members will do what was asked: the sum of their probabilities, and what chance adds to it.
+
+Each member does it or not, independently, with the model's probability: the count is Poisson binomial. Its interval
+holds chance alone; where the probabilities themselves are off, the truth lies outside more often than the level says.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.8
+METHOD = "sum of probabilities, Poisson-binomial interval"
+_WIDEST = 12.0
+"""Counts further than this many standard deviations from the mean have a probability below 1e-30: they are left out."""
+
+
+def predicted(probabilities: Sequence[float]) -> dict[str, Any]:
+    """expected, low, high (both counts included), level and method."""
+    chances = np.asarray(probabilities, dtype=np.float64)
+    low, high = interval(chances, LEVEL)
+    return {"expected": float(chances.sum()), "low": low, "high": high, "level": LEVEL, "method": METHOD}
+
+
+def interval(chances: NDArray[np.float64], level: float) -> tuple[int, int]:
+    """The counts between which the Poisson-binomial variable lies with at least `level`, equal tails outside."""
+    first, masses = distribution(chances)
+    below = np.cumsum(masses)
+    tail = (1 - level) / 2
+    low = int(np.searchsorted(below, tail, side="right"))
+    high = int(np.searchsorted(below, 1 - tail, side="left"))
+    return first + low, first + min(high, len(masses) - 1)
+
+
+def distribution(chances: NDArray[np.float64]) -> tuple[int, NDArray[np.float64]]:
+    """The smallest count considered, and P(count = it + i): one convolution with (1 - p, p) per member."""
+    width = int(_WIDEST * float(np.sqrt((chances * (1 - chances)).sum()))) + 2
+    first, masses, reached = 0, np.ones(1), 0.0
+    for chance in np.sort(chances)[::-1]:
+        grown = np.zeros(len(masses) + 1)
+        grown[:-1] = masses * (1 - chance)
+        grown[1:] += masses * chance
+        reached += float(chance)
+        low = max(first, int(reached - width))
+        high = min(first + len(grown), int(reached + width) + 1)
+        masses, first = grown[low - first : high - first], low
+    return first, masses
