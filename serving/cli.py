@@ -104,6 +104,30 @@ def _serve(_: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _audiences(given: argparse.Namespace, settings: Settings) -> int:
+    from serving.audiences import command
+
+    if given.action != "list" and not given.id:
+        raise FoundError(
+            f"`found audiences {given.action}` needs the id of an audience; `found audiences list` shows them."
+        )
+    told = {
+        "list": lambda: command.listed(settings),
+        "show": lambda: command.shown(settings, given.id),
+        "export": lambda: command.exported(settings, given.id, format=given.format, out=given.out),
+        "delete": lambda: command.deleted(settings, given.id),
+    }[given.action]()
+    print(told, file=sys.stderr if given.action == "export" else sys.stdout)
+    return 0
+
+
+def _backtest(given: argparse.Namespace, settings: Settings) -> int:
+    from serving.audiences.backtest import show_backtest
+
+    print(show_backtest(settings, until=given.until))
+    return 0
+
+
 def _rollback(_: argparse.Namespace, settings: Settings) -> int:
     from serving.processes import environment, run_in_foreground
 
@@ -199,6 +223,18 @@ def _add_audiences(command: Command) -> None:
     serve.add_argument("--workdir", metavar="DIR")
     serve.add_argument("--host")
     serve.add_argument("--port", type=_positive)
+
+    audiences = command("audiences", "the stored audiences: list, show, export, delete", _audiences)
+    audiences.add_argument("action", choices=("list", "show", "export", "delete"))
+    audiences.add_argument("id", nargs="?", default="", metavar="ID")
+    audiences.add_argument("--format", choices=("csv", "jsonl", "parquet"), default="csv", help="of an export")
+    audiences.add_argument("--out", default="-", metavar="FILE", help="of an export (default: standard output)")
+    audiences.add_argument("--workdir", metavar="DIR")
+
+    backtest = command("backtest", "what became of stored audiences whose window has passed", _backtest)
+    backtest.add_argument("--until", type=_day, help="windows that ended by this day (default: today)")
+    backtest.add_argument("--lake", metavar="LAKE")
+    backtest.add_argument("--workdir", metavar="DIR")
 
     rollback = command("rollback", "serve the previous model's collection again", _rollback)
     rollback.add_argument("--workdir", metavar="DIR")

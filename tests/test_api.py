@@ -37,6 +37,15 @@ KEY = "open sesame"
 ADMIN = {"Authorization": f"Bearer {KEY}"}
 PICNIC = {user_name(at) for at in range(0, USERS, len(TEXTS))}
 LUNCH = sorted(user_name(at) for at in range(2, USERS, len(TEXTS)))
+STORED = (
+    "/v1/audiences",
+    "/v1/audiences/{audience_id}",
+    "/v1/audiences/{audience_id}:cancel",
+    "/v1/audiences/{audience_id}/members",
+    "/v1/audiences/{audience_id}/exports",
+    "/v1/audiences:compare",
+    "/v1/seeds:parse",
+)
 VERSIONS = {"model_version": "v1", "collection": "users_v1", "ds": "2024-06-01", "template_version": 1}
 
 
@@ -315,12 +324,15 @@ def test_the_description_names_every_route_its_answer_and_its_problems(client):
         "/readyz",
         "/v1/admin/publish",
         "/v1/admin/rollback",
+        *STORED,
     }
     for path, methods in described["paths"].items():
         for operation in methods.values():
-            assert "$ref" in operation["responses"]["200"]["content"]["application/json"]["schema"], path
+            answered = operation["responses"]["200"]["content"]
+            if not path.endswith("/members"):
+                assert "$ref" in answered["application/json"]["schema"], path
             for status, response in operation["responses"].items():
-                if status != "200":
+                if status[0] != "2":
                     assert set(response["content"]) == {"application/problem+json"}, (path, status)
 
 

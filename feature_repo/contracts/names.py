@@ -29,6 +29,11 @@ def collection(model_version: str) -> str:
     return f"users_{model_version}"
 
 
+def outcome_name(ds: date, horizon_days: int, gap_days: int) -> str:
+    """The folder of what happened in one window."""
+    return f"{ds.isoformat()}_{horizon_days}d" + (f"_gap{gap_days}d" if gap_days else "")
+
+
 @dataclass(frozen=True)
 class Workdir:
     """Where everything derived from a lake lies."""
@@ -104,8 +109,13 @@ class Workdir:
 
     @property
     def outcomes(self) -> Path:
-        """What happened in windows that have passed: asked.json, manifest.json, one folder per window."""
+        """What happened in windows that have passed: manifest.json, and a folder of each `outcome_name`."""
         return self.root / "audiences" / "outcomes"
+
+    @property
+    def outcomes_asked(self) -> Path:
+        """JSON: the windows, and the keys of the texts, that outcomes are wanted of."""
+        return self.root / "audiences" / "asked.json"
 
     @property
     def evaluation(self) -> Path:

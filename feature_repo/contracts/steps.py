@@ -71,6 +71,9 @@ NIGHTLY = (
     ),
 )
 
+OUTCOMES = Step("outcomes", _spark("build_outcomes"), heading="read what happened in windows that have passed")
+"""Started by `found backtest`, and only when a window has passed."""
+
 INTERESTS = (
     Step("texts", _spark("build_interests", "texts", "--ds", "{ds}"), heading="list every distinct event text"),
     Step(

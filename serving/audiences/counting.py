@@ -7,8 +7,8 @@ is made and stored with it. A demand is rewritten (docs/rewriting.md); of its co
   a need holds when ANY of its texts happened (negated: when none did).
 
 A topic's texts are ALL texts of the lake that are near to it, by retrieval's own thresholds; texts that the lake gets
-later do not count. Past and profile conditions say who is asked for, not what is done; how often and when within the window
-are not looked at. A caller may state the texts instead.
+later do not count. Past and profile conditions say who is asked for, not what is done; how often and when within the
+window are not looked at. A caller may state the texts instead.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

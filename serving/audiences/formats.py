@@ -33,6 +33,11 @@ def streamed(pages: Pages, format: str, versions: Mapping[str, Any]) -> Iterator
     return _parquet(exported, versions) if format == "parquet" else write[format](exported)
 
 
+def version_headers(versions: Mapping[str, Any]) -> dict[str, str]:
+    """The versions for whoever gets a stream: Found-Model-Version and so on."""
+    return {f"Found-{name.replace('_', '-').title()}": str(value) for name, value in versions.items()}
+
+
 def _row(rank: int, member: StoredMember) -> tuple[int, str, float, float]:
     return rank + 1, member.user_id, member.score, member.probability
 

@@ -55,7 +55,7 @@ class Runner:
             self._work.wait(POLL_SECONDS)
 
     def _one_step(self) -> bool:
-        """A step that raises could not note its own failure: it is logged, without its message, which may quote a demand."""
+        """A step that raises could not note its own failure: it is logged without its message, which may quote."""
         try:
             return self._step()
         except Exception as error:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 LEVEL = 0.8
 METHOD = "sum of probabilities, Poisson-binomial interval"
 _WIDEST = 12.0
-"""Counts further than this many standard deviations from the mean have a probability below 1e-30: they are left out."""
+_AT_LEAST = 30
+"""Counts further from the mean than 12 standard deviations and 30 have a probability below 1e-25: they are left out."""
 
 
 def predicted(probabilities: Sequence[float]) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def interval(chances: NDArray[np.float64], level: float) -> tuple[int, int]:
 
 def distribution(chances: NDArray[np.float64]) -> tuple[int, NDArray[np.float64]]:
     """The smallest count considered, and P(count = it + i): one convolution with (1 - p, p) per member."""
-    width = int(_WIDEST * float(np.sqrt((chances * (1 - chances)).sum()))) + 2
+    width = int(_WIDEST * float(np.sqrt((chances * (1 - chances)).sum()))) + _AT_LEAST
     first, masses, reached = 0, np.ones(1), 0.0
     for chance in np.sort(chances)[::-1]:
         grown = np.zeros(len(masses) + 1)

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from serving import errors as e
 from serving.audiences import errors as a
 from serving.audiences.exports import Export
-from serving.audiences.formats import MEDIA_TYPES
+from serving.audiences.formats import MEDIA_TYPES, version_headers
 from serving.audiences.messages import (
     AudiencePage,
     ComparedMessage,
@@ -146,10 +146,10 @@ def cancel(audience_id: Id, audiences: TheAudiences) -> Any:
     },
 )
 def members(audience_id: Id, audiences: TheAudiences, format: Format = "csv") -> StreamingResponse:
-    """Rank, user_id, score and probability of the members, best first, without the hold-out. Headers carry the versions."""
+    """Rank, user_id, score, probability of the members, best first, without the hold-out; headers tell the versions."""
     audience = audiences.ready(audience_id)
-    headers = {f"Found-{name.replace('_', '-')}": str(value) for name, value in audience.versions.items()}
-    headers["Content-Disposition"] = f'attachment; filename="{audience.id}.{format}"'
+    attachment = {"Content-Disposition": f'attachment; filename="{audience.id}.{format}"'}
+    headers = version_headers(audience.versions) | attachment
     return StreamingResponse(audiences.stream(audience, format), media_type=MEDIA_TYPES[format], headers=headers)
 
 

@@ -1,7 +1,7 @@
 """What is to be said of seeds before they are used: a look at their vectors, against those of random users.
 
-Likeness is the cosine of the text parts of two users' vectors, centred on random users, so that random users are alike by
-0 on average. Each finding is a warning: the audience is made from the seeds that are known, and the answer tells the
+Likeness is the cosine of the text parts of two users' vectors, centred on random users, who are then alike by 0 on
+average. Each finding is a warning: the audience is made from the seeds that are known, and the answer tells the
 findings. Matrices hold one user per row.
 """
 
@@ -18,13 +18,20 @@ FEW = 5
 """Fewer positives say little that the sentence does not."""
 FEWEST_COMPARED = 6
 """Of fewer seeds nobody can say which ones stand apart."""
-ALIKE_SHARE = 0.9
-"""Seeds have something in common when the median one is nearer to the others than this share of random users is."""
+LEAST_COHERENCE = 0.75
+"""The chance that a seed is nearer to the other seeds than a random user is: 0.5 where seeds have nothing in common,
+and up to 0.75 by luck of six."""
+UNLIKE_QUANTILE = 0.75
+"""A seed is unlike the others if it is no nearer to them than this quantile of random users."""
 FEWEST_IN_GROUP, LEAST_GROUP_SHARE = 3, 0.2
-LEAST_SEPARATION = 0.6
-"""Chance that a positive is liker to the positives than a negative is; 0.5 where they cannot be told apart."""
+LEAST_GAP = 2.0
+"""Two groups are nearer to themselves than to each other by this many standard deviations of random pairs' likeness.
+Six random users, cut in two, reach 1.6."""
+LEAST_SEPARATION = 0.7
+"""The chance that a positive is nearer to the positives than a negative is; 0.5 where they cannot be told apart, and up
+to 0.7 by luck of twenty a side."""
 _ROUNDS = 20
-_SEED = 0
+_PAIRED = 300
 
 UNKNOWN, UNLIKE = "unknown", "unlike the others"
 
@@ -81,29 +88,25 @@ def _unknown(count: int, given: int) -> Finding:
 
 
 class _Compared:
-    """Seeds against random users: what they have in common, who stands apart, and whether they are two groups."""
+    """Seeds against random users: whether they are two groups, what they have in common, and who stands apart."""
 
     def __init__(self, positive: Matrix, negative: Matrix | None, usual: Matrix) -> None:
         self.findings: list[Finding] = []
-        self.figures: dict[str, float] = {}
+        self.unlike: list[int] = []
         own, of_random = to_others(positive), usual @ positive.mean(0)
-        alike = float((of_random < np.median(own)).mean())
-        self.figures |= {"likeness": float(np.median(own)), "likeness_of_random_users": float(np.median(of_random))}
-        self.unlike = np.flatnonzero(own <= np.median(of_random)).tolist() if alike >= ALIKE_SHARE else []
-        if alike < ALIKE_SHARE:
-            said = (
-                "the positive seeds resemble each other hardly more than random users do: have they anything in common?"
-            )
-            self.findings.append(Finding("nothing_in_common", said))
-        kept = np.delete(positive, self.unlike, axis=0)
-        groups = two_groups(kept, usual)
-        if groups:
+        coherence = above(own, of_random)
+        self.figures = {"likeness": float(np.median(own)), "coherence": coherence}
+        if groups := two_groups(positive, usual):
             said = (
                 f"the positive seeds are two groups, of {groups[0]} and {groups[1]} users: make an audience for each."
             )
             self.findings.append(Finding("mixed_seeds", said))
-        elif self.unlike:
-            said = f"{len(self.unlike)} positive seeds resemble the others no more than a random user does."
+        elif coherence < LEAST_COHERENCE:
+            said = "the positive seeds resemble each other hardly more than random users do. Is it one kind of user?"
+            self.findings.append(Finding("nothing_in_common", said))
+        elif unlike := np.flatnonzero(own <= np.quantile(of_random, UNLIKE_QUANTILE)).tolist():
+            self.unlike = unlike
+            said = f"{len(unlike)} positive seeds resemble the others no more than random users do."
             self.findings.append(Finding("unlike_seeds", said))
         if negative is not None and len(negative) > 1:
             self._overlap(positive, negative)
@@ -111,11 +114,16 @@ class _Compared:
     def _overlap(self, positive: Matrix, negative: Matrix) -> None:
         liked = to_others(positive) - positive @ negative.mean(0)
         disliked = negative @ positive.mean(0) - to_others(negative)
-        separation = float((liked[:, None] > disliked).mean() + (liked[:, None] == disliked).mean() / 2)
+        separation = above(liked, disliked)
         self.figures["separation"] = separation
         if separation < LEAST_SEPARATION:
             said = f"positive and negative seeds can hardly be told apart ({separation:.2f}; 0.5 is chance)."
             self.findings.append(Finding("overlapping_seeds", said))
+
+
+def above(ones: Matrix, others: Matrix) -> float:
+    """The chance that one of `ones` is larger than one of `others`, ties counting half."""
+    return float((ones[:, None] > others).mean() + (ones[:, None] == others).mean() / 2)
 
 
 def text_part(vectors: NDArray[Any]) -> Matrix:
@@ -136,20 +144,18 @@ def to_others(units: Matrix) -> Matrix:
 
 
 def two_groups(units: Matrix, usual: Matrix) -> tuple[int, int] | None:
-    """The sizes of two groups, larger first, that resemble each other no more than random users do while each resembles
-    itself more than nine tenths of random users' pairs; None where the rows are no such two groups."""
+    """The sizes of two groups, the larger first, that LEAST_GAP keeps apart; None where the rows are no such groups."""
     if len(units) < 2 * FEWEST_IN_GROUP:
         return None
     second = _halves(units)
     sizes = int((~second).sum()), int(second.sum())
     if min(sizes) < max(FEWEST_IN_GROUP, LEAST_GROUP_SHARE * len(units)):
         return None
-    shown = usual[:300]
-    pairs = (shown @ shown.T)[np.triu_indices(len(shown), 1)]
+    shown = usual[:_PAIRED]
+    spread = float((shown @ shown.T)[np.triu_indices(len(shown), 1)].std())
     between = float((units[second] @ units[~second].T).mean())
     within = min(float(to_others(units[side]).mean()) for side in (second, ~second))
-    apart = between <= np.median(pairs) and within >= np.quantile(pairs, ALIKE_SHARE)
-    return (max(sizes), min(sizes)) if apart else None
+    return (max(sizes), min(sizes)) if within - between >= LEAST_GAP * spread else None
 
 
 def _halves(units: Matrix) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from serving.audiences.counting import Meaning, is_summary
 from serving.audiences.database import Database
 from serving.audiences.errors import AudienceNotReady, ExportFailed, UnknownTexts
 from serving.audiences.exports import DELIVERED, Export, ExportStore
-from serving.audiences.formats import MEDIA_TYPES, streamed
+from serving.audiences.formats import MEDIA_TYPES, streamed, version_headers
 from serving.audiences.jobs import Runner
 from serving.audiences.making import Maker
 from serving.audiences.records import (
@@ -31,7 +31,7 @@ from serving.errors import ContradictingSeeds, NoSeeds
 
 
 class Audiences:
-    """Thread-safe. `start` begins with what an earlier server left unfinished; `close` ends after the piece under way."""
+    """Thread-safe. `start` goes on with what an earlier server left; `close` returns after the piece under way."""
 
     def __init__(self, settings: Settings, desk: Desk, meaning: Meaning, receivers: Receivers) -> None:
         database = Database(settings.work.audiences)
@@ -125,13 +125,12 @@ class Audiences:
 
     def _deliver(self, export: Export) -> None:
         audience = self.ready(export.audience)
-        versions = {f"Found-{name.replace('_', '-')}": str(value) for name, value in audience.versions.items()}
         headers = {"Content-Type": MEDIA_TYPES[export.format], "Found-Export": export.id, "Found-Audience": audience.id}
         deliver(
             self._receivers,
             export.url,
             partial(self.stream, audience, export.format),
-            headers | versions,
+            headers | version_headers(audience.versions),
             tried=partial(self.exports.tried, export.id),
             stopped=self._sending.stopped,
         )

@@ -171,7 +171,7 @@ class AudienceStore:
             db.executemany("UPDATE given_users SET note = ? WHERE audience = ? AND user_id = ?", rows)
 
     def members(self, name: str) -> Iterator[list[tuple[int, StoredMember]]]:
-        """The members with their ranks from 0, best first, in pages. Raises AudienceMissing if it is deleted meanwhile."""
+        """The members with their ranks from 0, best first, in pages. Raises AudienceMissing if deleted meanwhile."""
         sql = (
             "SELECT rank, user_id, score, probability, holdout FROM members"
             f" WHERE audience = ? AND rank >= ? ORDER BY rank LIMIT {_PAGE}"
