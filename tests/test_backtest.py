@@ -199,6 +199,10 @@ def test_a_window_that_the_lake_does_not_reach_is_left_for_the_next_time(store, 
     assert ": measured: 1 of 4" in line
 
 
+def test_where_no_audience_was_ever_stored_nothing_is_made(tmp_path):
+    assert backtest(Settings(workdir=str(tmp_path)), until=UNTIL) == [] and list(tmp_path.iterdir()) == []
+
+
 def test_nothing_is_read_before_a_window_has_ended_or_without_a_lake(store, settings, tmp_path, capsys, monkeypatch):
     ready(store, stated(["tea"]))
     assert backtest(settings, until=date(2022, 1, 20)) == []

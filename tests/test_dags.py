@@ -12,9 +12,9 @@ import sys
 import pytest
 from served_lake import DS, ROOT, USERS, environment
 
-from feature_repo.contracts.steps import NIGHTLY, TRAINING
+from feature_repo.contracts.steps import NIGHTLY, PROMISES, TRAINING
 
-STEPS = {"train_foundation": TRAINING, "nightly_embeddings": NIGHTLY}
+STEPS = {"train_foundation": TRAINING, "nightly_embeddings": (*NIGHTLY, *PROMISES)}
 
 READ_DAGS = """
 import datetime, json, pathlib, sys, time

@@ -71,8 +71,18 @@ NIGHTLY = (
     ),
 )
 
+PROMISES = (
+    Step(
+        "backtest",
+        ("python", "-m", "serving.audiences.backtest", "--ds", "{ds}"),
+        after=("publish",),
+        heading="look at what became of audiences whose window has passed",
+    ),
+)
+"""The end of a night. It reads the lake only when a window has passed, and nothing waits for it."""
+
 OUTCOMES = Step("outcomes", _spark("build_outcomes"), heading="read what happened in windows that have passed")
-"""Started by `found backtest`, and only when a window has passed."""
+"""Started by the backtest."""
 
 INTERESTS = (
     Step("texts", _spark("build_interests", "texts", "--ds", "{ds}"), heading="list every distinct event text"),

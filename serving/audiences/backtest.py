@@ -40,6 +40,8 @@ def backtest(settings: Settings, *, until: date, read_lake: Callable[[Settings],
     An audience whose window the lake was not observed to the end of is left for the next time.
     """
     settings.require("workdir")
+    if not settings.work.audiences.is_file():
+        return []
     store = AudienceStore(Database(settings.work.audiences))
     due = store.due(until)
     countable = [audience for audience in due if _counting(audience).groups]
