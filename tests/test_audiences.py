@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -348,3 +349,56 @@ def test_what_is_not_ready_is_not_exported_by_command_either(tmp_path, capsys):
     store.claim()
     store.finish(name, made())
     assert main(["audiences", "list", "--workdir", settings.workdir]) == 0
+
+
+HOSTILE = (
+    "\x00",
+    "\ud800",
+    "'; DROP TABLE audiences; --",
+    "\u202e",
+    "\r\nX: y",
+    "\U0001f9fa" * 50,
+    "%00",
+    "../..",
+    "{0}",
+    "a" * 201,
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_no_text_in_any_field_breaks_the_server_or_another_audience(client, text):
+    kept = created(client, name="kept")["id"]
+    quoted = json.dumps(text)
+    bodies = (
+        f'{{"name": {quoted}, "demand": "x", "size": 2}}',
+        f'{{"name": "a", "demand": {quoted}, "size": 2}}',
+        f'{{"name": "a", "demand": "x", "counts_when": [{quoted}]}}',
+        f'{{"name": "a", "positives": [{quoted}]}}',
+        f'{{"name": "a", "positives": ["u001"], "negatives": [{quoted}], "size": 2}}',
+    )
+    answers = [
+        client.post("/v1/audiences", content=body, headers={"Content-Type": "application/json"}) for body in bodies
+    ]
+    spelt = text.encode("utf-8", "surrogatepass")
+    answers += [
+        client.get("/v1/audiences", params={"cursor": spelt}),
+        client.get("/v1/audiences", params={"status": spelt}),
+        client.post("/v1/audiences", json={"name": "a", "demand": "x"}, headers={"Idempotency-Key": spelt.hex()}),
+        client.post("/v1/audiences:compare", content=f'{{"audiences": [{quoted}, {quoted}]}}'),
+        client.post("/v1/seeds:parse", params={"column": spelt}, content=spelt),
+        client.patch(f"/v1/audiences/{kept}", content=f'{{"name": {quoted}}}'),
+    ]
+    for answer in answers:
+        assert answer.status_code < 500, answer.text
+        if answer.status_code == 200 and "id" in answer.json() and answer.json()["name"] == text:
+            assert client.get(f"/v1/audiences/{answer.json()['id']}").json()["name"] == text
+    assert client.get(f"/v1/audiences/{kept}").status_code == 200
+
+
+def test_many_clients_at_once_each_get_their_own_audience(client):
+    with ThreadPoolExecutor(12) as pool:
+        made = list(pool.map(lambda at: created(client, name=f"at once {at}", size=at + 1), range(12)))
+    assert [(audience["name"], audience["size"]) for audience in made] == [
+        (f"at once {at}", at + 1) for at in range(12)
+    ]
+    assert len({audience["id"] for audience in made}) == 12

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +34,8 @@ LOOKED, ANSWERED, READ = 0.1, 0.8, 0.9
 """Progress: the seeds were looked at, the desk has answered, what counts is known."""
 _USUAL = 1_000
 _SEED = 0
+_UNASKABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""Control characters that a Milvus expression cannot spell: no user of an index has them."""
 _log = logging.getLogger(__name__)
 
 
@@ -80,7 +83,8 @@ class Maker:
         targeting = self._desk.ready()
         index, collection = targeting.index, targeting.publication.collection
         positives, negatives = asked[POSITIVES], asked.get(NEGATIVES) or []
-        stored = index.vectors(collection, list(dict.fromkeys([*positives, *negatives])))
+        askable = [user for user in dict.fromkeys([*positives, *negatives]) if not _UNASKABLE.search(user)]
+        stored = index.vectors(collection, askable)
         random = index.vectors(collection, index.sample(collection, _USUAL, seed=_SEED))
         usual = np.array(list(random.values()), dtype=np.float64)
         found = diagnosed(positives, negatives, stored, usual)

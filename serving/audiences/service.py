@@ -27,7 +27,7 @@ from serving.audiences.rewritten import RewrittenMeaning
 from serving.audiences.store import AudienceStore
 from serving.audiences.webhook import Receivers, deliver
 from serving.desk import Desk
-from serving.errors import ContradictingSeeds, NoSeeds
+from serving.errors import ContradictingSeeds, NoSeeds, ServingError
 
 
 class Audiences:
@@ -113,8 +113,8 @@ class Audiences:
             return False
         try:
             self._deliver(export)
-        except ExportFailed as error:
-            again = self._sending.stopped.is_set()
+        except ServingError as error:
+            again = isinstance(error, ExportFailed) and self._sending.stopped.is_set()
             self.exports.settle(export.id, QUEUED if again else FAILED, error=error.detail)
         except Exception as error:
             self.exports.settle(export.id, FAILED, error=type(error).__name__)
