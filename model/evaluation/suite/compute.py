@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -11,8 +11,10 @@ import numpy as np
 
 from model.baselines.training import NotApplicable
 from model.evaluation import results
+from model.evaluation.leaks import refuse_late_pairs
 from model.evaluation.measures import Candidates, ScenarioMeasures, measure, measure_specificity
 from model.evaluation.results import Fingerprint, Result, Wanted, digest, digest_files
+from model.evaluation.robustness.paraphrases import read_paraphrases
 from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
 from model.evaluation.suite.bench import Answers, Labels, Place, places
 from model.evaluation.suite.draw import draw
@@ -34,16 +36,19 @@ class Lake:
     held_out: Labels
     runs: Path
     data: str
+    paraphrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Its own, by scenario; no method sees them before it is asked."""
 
     @classmethod
     def open(cls, folder: Path, runs: Path) -> "Lake":
         """Of a lake's folder, by whose name it goes in the tables."""
         labels = folder / SCENARIOS / "labels.parquet"
         fit, held_out = (read_labels(labels, split) for split in ("fit", "eval"))
-        scenarios = tuple(read_scenarios(folder / SCENARIOS / "scenarios.yaml"))
+        documents = folder / SCENARIOS / "scenarios.yaml"
+        scenarios = tuple(read_scenarios(documents))
         files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
         contents = [[str(path.relative_to(folder)), digest_files([path])] for path in files]
-        return cls(folder.name, scenarios, fit, held_out, runs, digest(contents))
+        return cls(folder.name, scenarios, fit, held_out, runs, digest(contents), read_paraphrases(documents))
 
     @property
     def candidates(self) -> dict[str, Candidates]:
@@ -65,7 +70,10 @@ def pending(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int)
 
 
 def compute(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int, say: Say = print) -> None:
-    """Writes what is pending of each family and seed; a result is written once all its scenarios are measured."""
+    """Writes what is pending of each family and seed; a result is written once all its scenarios are measured.
+
+    Raises FoundError, before anything is computed, where training pairs reach past a scenario's cut-off."""
+    refuse_late_pairs(lake.scenarios, lake.runs)
     for seed in range(seeds):
         found = places(lake.scenarios, lake.fit, lake.held_out, lake.runs, seed)
         for family in families:
