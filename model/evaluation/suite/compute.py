@@ -15,7 +15,7 @@ from model.evaluation.leaks import refuse_late_pairs
 from model.evaluation.measures import Candidates, ScenarioMeasures, measure, measure_specificity
 from model.evaluation.results import Fingerprint, Result, Wanted, digest, digest_files
 from model.evaluation.robustness.paraphrases import read_paraphrases
-from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
+from model.evaluation.scenarios import Scenario, read_hard, read_labels, read_scenarios
 from model.evaluation.suite.bench import Answers, Labels, Place, places
 from model.evaluation.suite.draw import draw
 from model.evaluation.suite.families import FOUND, Family, Row
@@ -36,6 +36,8 @@ class Lake:
     held_out: Labels
     runs: Path
     data: str
+    hard: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The negatives that are marked as hard, by scenario."""
     paraphrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Its own, by scenario; no method sees them before it is asked."""
 
@@ -48,7 +50,16 @@ class Lake:
         scenarios = tuple(read_scenarios(documents))
         files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
         contents = [[str(path.relative_to(folder)), digest_files([path])] for path in files]
-        return cls(folder.name, scenarios, fit, held_out, runs, digest(contents), read_paraphrases(documents))
+        return cls(
+            folder.name,
+            scenarios,
+            fit,
+            held_out,
+            runs,
+            digest(contents),
+            read_hard(labels),
+            read_paraphrases(documents),
+        )
 
     @property
     def candidates(self) -> dict[str, Candidates]:
@@ -58,6 +69,7 @@ class Lake:
                 f"{self.name}/{s.id}",
                 self.held_out[s.id],
                 fit_rate=fit_rate(np.array(list(self.fit.get(s.id, {}).values()))),
+                hard=self.hard.get(s.id, frozenset()),
             )
             for s in self.scenarios
         }
@@ -75,7 +87,7 @@ def compute(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int,
     Raises FoundError, before anything is computed, where training pairs reach past a scenario's cut-off."""
     refuse_late_pairs(lake.scenarios, lake.runs)
     for seed in range(seeds):
-        found = places(lake.scenarios, lake.fit, lake.held_out, lake.runs, seed)
+        found = places(lake.scenarios, lake.fit, lake.held_out, lake.runs, seed, lake.hard)
         for family in families:
             wanted = {row.name: _wanted(lake, family, row, seed) for row in family.rows}
             if results.pending(folder, list(wanted.values())):

@@ -97,7 +97,7 @@ def _code(name: str) -> tuple[str, ...]:
 
 
 def _places(lake: Lake, seed: int = 0) -> list[Place]:
-    return places(lake.scenarios, lake.fit, lake.held_out, lake.runs, seed)
+    return places(lake.scenarios, lake.fit, lake.held_out, lake.runs, seed, lake.hard)
 
 
 def _statistics(lake: Lake) -> dict[str, Any]:
