@@ -181,8 +181,9 @@ def test_the_command_computes_and_writes_the_report(lake, tmp_path, monkeypatch,
     assert "not computed" not in (tmp_path / "r.md").read_text(), "no lake, no table"
     run(*options, *few, *report)
     assert exit_of(*options, *few, "--pending") == 0
-    assert capsys.readouterr().out.startswith("tiny: 5 results to compute\n")
+    assert capsys.readouterr().out.startswith("tiny: 6 results and 3 notes to compute\n")
     text = (tmp_path / "r.md").read_text()
+    assert "## The lakes" in text and "In other words" in text and "Under conditions" in text
     assert "| FOUND |" in text and "not computed yet" in text and "s2" in text
     page = (tmp_path / "r.html").read_text()
     assert "<html" in page and "with 5+5 seeds" in page and page.count("t-SNE of the directions") == 2
@@ -204,3 +205,18 @@ def test_another_byte_of_the_lake_is_another_result(lake, tmp_path):
     assert Lake.open(tmp_path / "tiny", lake.runs) == lake
     (tmp_path / "tiny" / "bills.parquet").write_bytes(b"x")
     assert Lake.open(tmp_path / "tiny", lake.runs).data != lake.data
+
+
+def test_the_quick_results_are_computed_from_nothing_but_models_and_written(lake, tmp_path, monkeypatch):
+    """What `make results-quick` asks of the suite, on the tiny models."""
+    from serving.evaluate import QUICK as METHODS
+
+    given = {"--lake": lake.runs.parent / "tiny", "--runs": lake.runs, "--results": tmp_path / "results"}
+    given |= {"--methods": METHODS, "--seeds": 1, "--text": tmp_path / "r.md", "--html": tmp_path / "r.html"}
+    monkeypatch.setattr(sys, "argv", ["suite", *(str(part) for pair in given.items() for part in pair)])
+    main()
+    done = {result.what.method for result in read_all(tmp_path / "results")}
+    assert {name for name in METHODS.split(",")} <= done and not [r for r in read_all(tmp_path / "results") if r.absent]
+    text = (tmp_path / "r.md").read_text()
+    for part in ("## The lakes", "## When the sentence changes", "Demands that nobody meets", "FOUND, hard negatives"):
+        assert part in text

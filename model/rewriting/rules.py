@@ -27,11 +27,14 @@ Group = tuple[Condition, ...]
 
 @dataclass(frozen=True)
 class Decided:
-    """`keep_B`: who meets every rule. `rules` are the groups that were looked up, `left` those that were not."""
+    """`keep_B`: who meets every rule. `rules` are the groups that were looked up, `left` those that were not; `guessed`
+    are conditions of rules whose words no text has, so that the texts near to them stood in: to be shown to whoever
+    asked."""
 
     keep_B: "np.ndarray"
     rules: tuple[Group, ...]
     left: tuple[Group, ...]
+    guessed: tuple[Condition, ...] = ()
 
 
 class Rules:
@@ -57,7 +60,8 @@ class Rules:
                 rules.append(group)
             else:
                 left.append(group)
-        return Decided(keep_B, tuple(rules), tuple(left))
+        guessed = tuple(c for group in rules for c in group if self._is_guessed(c))
+        return Decided(keep_B, tuple(rules), tuple(left), guessed)
 
     def can_decide(self, condition: Condition) -> bool:
         """Is it about what is known of a user? How a purchase was paid is not, nor an amount in foreign money."""
@@ -68,11 +72,17 @@ class Rules:
 
     def meant(self, topic: str, near: Sequence[str] = ()) -> "np.ndarray":
         """The keys of the texts that a topic means."""
+        own_V = self._has_words(topic)
+        return self.keys_V[own_V] if own_V.any() else np.array([text_key(text) for text in near], np.int64)
+
+    def _has_words(self, topic: str) -> "np.ndarray":
+        """bool [V]: which texts have all words of a topic."""
         wanted = frozenset(map(stem, words_of(topic)))
-        found = [
-            key for key, words in zip(self.keys_V.tolist(), self._words, strict=True) if wanted and wanted <= words
-        ]
-        return np.array(found or [text_key(text) for text in near], np.int64)
+        return np.array([bool(wanted) and wanted <= words for words in self._words], bool)
+
+    def _is_guessed(self, condition: Condition) -> bool:
+        topic = condition.topic if isinstance(condition, Behaviour) else ""
+        return bool(topic) and not self._has_words(topic).any()
 
     def _holds(self, condition: Condition, rewritten: Rewritten, users: Columns) -> "np.ndarray":
         if isinstance(condition, Profile):

@@ -161,8 +161,8 @@ def _conditions(known: Notes) -> Table:
                     rows.append((Cell(lake), Cell(method), Cell(phrasings), Cell(kind), *map(Cell, _broken(these))))
     return Table(
         "Under conditions",
-        "Share of the audience that breaks the condition. Read: the demands of which rewriting made a rule. Empty: the "
-        "audiences of which the rules left nobody.",
+        "Share of the audience that breaks the condition. Read: the demands of which rewriting made a rule on "
+        "words that the lake has. Empty: the audiences of which the rules left nobody.",
         (
             "lake",
             "method",
@@ -182,7 +182,7 @@ def _conditions(known: Notes) -> Table:
 
 def _broken(these: Sequence[Any]) -> Iterator[str]:
     yield str(len(these))
-    yield str(sum(one["rules"] > 0 for one in these))
+    yield str(sum(one["rules"] > 0 and not one["guessed"] for one in these))
     yield str(sum(not one["kept"] for one in these))
     yield _percent([one["without"] for one in these])
     yield _percent([one["with"] for one in these if one["kept"]])

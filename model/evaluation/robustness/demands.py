@@ -11,6 +11,7 @@ import numpy as np
 
 from model.evaluation.bootstrap import generator
 from model.rewriting.phrasings import HELD_OUT, WRITTEN_WITH, Phrasings
+from model.rewriting.rules import stem
 from model.words import MAX_SHARE, words_of
 
 Columns = Mapping[str, "np.ndarray"]
@@ -43,7 +44,8 @@ OTHER_LANGUAGES = {
 
 @dataclass(frozen=True)
 class Conditioned:
-    """A demand with a condition about the past, and who of the candidates breaks it by the lake's texts."""
+    """A demand with a condition about the past, and who of the candidates breaks it by the words of the lake's texts,
+    singular or plural."""
 
     sentence: str
     kind: str
@@ -93,7 +95,7 @@ class Topics:
 
     def breaks(self, source: str, kind: str, word: str) -> "np.ndarray":
         """bool [B]"""
-        keys = [key for key, own in self._words[source].items() if word in own]
+        keys = [key for key, own in self._words[source].items() if stem(word) in map(stem, own)]
         holds_BL = np.isin(self.users[f"{source}_text"], keys)
         ago_BL = self.users["cutoff_day"][:, None] - self.users[f"{source}_day"]
         lately_B = np.asarray((holds_BL & (ago_BL <= LAST_DAYS)).any(1))

@@ -91,6 +91,7 @@ def under_conditions(
                     "size": size,
                     "kept": int(keep_N.sum()),
                     "rules": len(decided.rules),
+                    "guessed": len(decided.guessed),
                     "without": violation_share(breaks_N, score_N, size),
                     "with": violation_share(breaks_N, ruled_N, min(size, int(keep_N.sum()))) if keep_N.any() else 0.0,
                     "auc_without": _number(auc(wanted_N, score_N)),
