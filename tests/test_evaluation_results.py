@@ -88,7 +88,7 @@ def test_a_killed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_a_file_of_another_version_is_refused(tmp_path):
     path = write(tmp_path, result("found", "shop"))
-    path.write_text(path.read_text().replace('"version": 2', '"version": 7'))
+    path.write_text(path.read_text().replace('"version":2', '"version":7'))
 
     with pytest.raises(FoundError, match=r"found\.0\.json is of version 7, this code reads 2: delete it, and it is"):
         read(path)

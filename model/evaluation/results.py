@@ -91,7 +91,7 @@ def write(folder: Path, result: Result) -> Path:
         "overall": {name: found.packed() for name, found in result.overall.items()},
         "scenarios": {name: _packed(found) for name, found in result.scenarios.items()},
     }
-    return write_atomically(result.what.path(folder), json.dumps(told, indent=1, allow_nan=False) + "\n")
+    return write_atomically(result.what.path(folder), json.dumps(told, separators=(",", ":"), allow_nan=False) + "\n")
 
 
 def read(path: Path, expected: Wanted | None = None) -> Result:
