@@ -26,6 +26,7 @@ from serving.progress import Progress, table
 from serving.run import run_lake
 
 COMMANDS = ("generate", "import-dataset", "validate", "run", "evaluate", "target", "lookalike", "serve", "rollback")
+COMMANDS += ("audiences", "backtest")
 REPORT = {"ends": "2011-09-01T00:00:00+00:00", "first_event": "2009-12-01T07:45:00+00:00"}
 
 

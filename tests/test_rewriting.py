@@ -471,6 +471,11 @@ def test_retrieval_equals_its_rule(seed, source):
     expected = nearest_by_the_book(vectors, allowed, query)
     assert [text for text, _ in found.texts] == [f"text {row}" for row in expected]
     np.testing.assert_allclose([cosine for _, cosine in found.texts], vectors[expected] @ query, atol=1e-4)
+    every = Retrieval(lake, vectors).all_near(query, source)
+    cosines, best = vectors @ query, found.best
+    near = [row for row in np.flatnonzero(allowed) if cosines[row] >= max(NEAR, retrieval.NEAR_BEST * best)]
+    assert {text for text, _ in every.texts} == {f"text {row}" for row in near} and every.best == pytest.approx(best)
+    assert [cosine for _, cosine in every.texts] == sorted((c for _, c in every.texts), reverse=True)
 
 
 def test_twenty_thousand_texts_are_searched_in_fifty_milliseconds():
