@@ -8,7 +8,6 @@ Shape suffix: N past users.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
@@ -24,8 +23,6 @@ from model.vectors import Demand, Users
 
 OFF = {MATCHED: 0.25, PARTLY: 0.7, UNMATCHED: 1.4}
 """How far the log of a size is off (a standard deviation) for how the demand was read; the fit split of three lakes."""
-WITHIN_80 = 1.2816
-"""So many standard deviations on either side hold 80 % of a normal distribution."""
 
 
 class Scores(Protocol):
@@ -34,15 +31,6 @@ class Scores(Protocol):
     def encode_texts(self, texts: Sequence[str]) -> "np.ndarray": ...
 
     def score(self, users: Users, demand: Demand, vectors: TextTable) -> "np.ndarray": ...
-
-
-@dataclass(frozen=True)
-class Expected:
-    """How many users will do something, and the interval that holds the true number in 80 % of cases."""
-
-    size: float
-    low: float
-    high: float
 
 
 class Calibration:
@@ -62,14 +50,3 @@ class Calibration:
             return demand.moved(Line(), spread=spread)
         score_N = model.score(self.past.users, demand, self.past.known)
         return demand.moved(fit_line(score_N, reading.happened_N), spread=spread)
-
-
-def expected(probability_N: "np.ndarray", users: int, spread: float) -> Expected:
-    """The size of the audience among `users`, of whom those given are a sample: what the probabilities add up to; the
-    interval allows for the demand's spread, for chance, and for the sample's error."""
-    mean, count = float(np.mean(probability_N)), max(1, len(probability_N))
-    size = users * mean
-    chance = users * mean * (1 - mean)
-    sampled = float(np.var(probability_N)) * users**2 / count * max(0.0, 1 - count / max(1, users))
-    off = WITHIN_80 * float(np.hypot(spread, np.sqrt(chance + sampled) / max(size, 1.0)))
-    return Expected(size, size * float(np.exp(-off)), min(float(users), size * float(np.exp(off))))

@@ -26,6 +26,8 @@ FEWEST = 5
 """Of fewer demands nothing is concluded."""
 UNKNOWN = 0.3
 """Where there is only one time, or nothing to look at."""
+MOST = 0.4
+"""What is measured in a lake's first weeks, when everyone is new, goes far beyond what comes after them."""
 
 
 class Asks(Scores, Protocol):
@@ -52,7 +54,7 @@ def drift(model: Asks, now: Past, then: Past, day: date, horizons: float) -> flo
         off.append(float(np.log(predicted / happened.mean())))
     if len(off) < FEWEST:
         return UNKNOWN
-    return float(np.sqrt(np.mean(np.square(off)) / horizons))
+    return min(MOST, float(np.sqrt(np.mean(np.square(off)) / horizons)))
 
 
 def _names(past: Past) -> list[str]:

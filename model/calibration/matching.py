@@ -4,7 +4,7 @@ A word is met by a unit of the same stem, or by one near to it ("jewellery": nec
 by the texts that hold most of it, rare words counting more (inverse document frequency, Sparck Jones 1972). Words that
 nearly all texts hold count little: "another film" in a lake of films asks for anything at all.
 
-Shape suffixes: T words, U units, V texts, E encoder width.
+Shape suffixes: T words, U units, V texts, I texts of events, E encoder width.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,13 +65,13 @@ class Matcher:
             return Match(None)
         vectors = np.asarray(encode([topic, *words]))
         near_TV = np.stack([self._word(w, v, exact) for w, v in zip(words, vectors[1:], strict=True)])
-        found_T = near_TV[:, self.is_event_V].sum(1)
-        weight_T = -np.log(np.clip(found_T / self.is_event_V.sum(), RAREST, 1.0))
-        weight_T = weight_T * np.where(found_T >= 1, 1.0, UNKNOWN)
-        if not (found_T >= 1).any():
+        near_TI = near_TV[:, self.is_event_V]
+        known_T = near_TI.max(1) >= 0.5
+        weight_T = -np.log(np.clip(near_TI.mean(1), RAREST, 1.0)) * np.where(known_T, 1.0, UNKNOWN)
+        if not known_T.any():
             alike_V = sigmoid(WORD_SHARPNESS * (self.text_VE @ vectors[0] - WORD_NEAR))
             return _match(np.maximum(alike_V, self._phrase(vectors[0])))
-        if weight_T[found_T >= 1].sum() < LEAST_WEIGHT:
+        if weight_T[known_T].sum() < LEAST_WEIGHT:
             return Match(None)
         covered_V = weight_T @ near_TV / weight_T.sum()
         most = float(covered_V.max())
@@ -81,20 +81,22 @@ class Matcher:
         phrase_V = self._phrase(vectors[0])
         return _match(np.maximum(probability_V, phrase_V), max(most, float(phrase_V.max() > 0.5)))
 
-    def named(self, words: Sequence[str], encode: Encode) -> Match:
-        """Texts that mean any of these words, of those words that tell the lake's texts apart."""
-        if not words:
-            return Match(np.zeros(self.units.texts), 0.0)
-        each = [self._word(word, vector, False) for word, vector in zip(words, encode(words), strict=True)]
+    def named(self, words: Sequence[str]) -> Match:
+        """Texts that hold a word of one of these words' stems, of those words that tell the lake's texts apart."""
+        each = [self.units.texts_with(self._same_U(word)) for word in words]
         few = MAX_SHARE * self.is_event_V.sum()
         kept = [near_V for near_V in each if 1 <= near_V[self.is_event_V].sum() <= few]
         return _match(np.max([np.zeros(self.units.texts), *kept], axis=0), float(bool(kept)))
 
-    def _word(self, word: str, vector_E: "np.ndarray", exact: bool) -> "np.ndarray":
+    def _same_U(self, word: str) -> "np.ndarray":
         root = stem(word)
         same_U = self.stems == root
         if len(root) >= SHORTEST_START:
             same_U |= self._is_word_U & np.array([name.startswith(root) for name in self.units.names], bool)
+        return np.asarray(same_U, bool)
+
+    def _word(self, word: str, vector_E: "np.ndarray", exact: bool) -> "np.ndarray":
+        same_U = self._same_U(word)
         near_U = sigmoid(WORD_SHARPNESS * (self.unit_UE @ vector_E - WORD_NEAR)) * self._tells_U
         if exact and same_U.any():
             near_U = np.zeros(len(near_U))

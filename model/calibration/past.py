@@ -1,7 +1,7 @@
-"""What calibration keeps of the past: users as of the newest cut-offs of training, and what they did then.
+"""What calibration keeps of the past: users as of the newest cut-offs of training, and what they then did.
 
-Shape suffixes: N past users, M width of a vector, T their texts, K distinct texts of histories, V of futures, F slots of
-a future, U units, E encoder width.
+Shape suffixes: N past users, M width of a vector, T their texts, K distinct texts of histories, V of futures, F slots
+of a future, U units, E encoder width.
 """
 
 import json

@@ -16,7 +16,12 @@ from model.rewriting.grammar import Grammar
 from model.rewriting.words import LakeWords
 
 WEAK = 0.6
-"""Where less of a topic is found, the words that the grammar took for whom the demand is about are looked at too."""
+"""Where less of a topic is found, the words for whom the demand is about are looked at too."""
+_ANYBODY = frozenset(
+    "audience buyers card clients consumers customers everybody everyone fans holders individuals lovers members "
+    "people persons readers shoppers subscribers users viewers visitors".split()
+)
+"""Words for whom a demand is about that say nothing of them, unlike "families"."""
 MATCHED, PARTLY, UNMATCHED = "matched", "partly", "unmatched"
 """How far a demand could be read; of `UNMATCHED` ones no text of the lake is near."""
 
@@ -41,7 +46,7 @@ class Reader:
         parsed = Grammar(self.words, day).parse(demand).conditions
         wishes = [wish for wish in parsed if isinstance(wish, Behaviour)]
         topics = {word for wish in wishes for word in telling(wish.topic)}
-        others = [word for word in telling(demand) if word not in topics]
+        others = [word for word in telling(demand) if word not in topics and word not in _ANYBODY]
         found: Reading | None = None
         for wish in wishes:
             next_one = self._wish(wish, others, encode)
@@ -59,7 +64,7 @@ class Reader:
         match = self.matcher.match(wish.topic, encode, exact=wish.negated)
         probability_V, coverage = match.probability_V, match.coverage
         if probability_V is not None and coverage < WEAK and not wish.negated:
-            named = self.matcher.named(others, encode)
+            named = self.matcher.named(others)
             if named.coverage:
                 assert named.probability_V is not None
                 probability_V, coverage = np.maximum(probability_V, named.probability_V), 1.0
