@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from model.calibration.line import Line, fit_line
+from model.calibration.line import Line, fit_bias, fit_line
 from model.calibration.matching import Matcher
 from model.calibration.past import Past
 from model.calibration.reading import MATCHED, PARTLY, UNMATCHED, Reader
@@ -42,11 +42,12 @@ class Calibration:
         self.reader = Reader(past.texts, matcher, past.words, past.future_NF)
 
     def calibrated(self, model: Scores, said: str, demand: Demand, day: date) -> Demand:
-        """The demand whose scores are log odds that hold; as it was, but for its spread, where no text of the lake is
-        near to what is said."""
+        """The demand whose scores are log odds that hold. What is read in part gives no slope, and where no text of the
+        lake is near to what is said the demand stays as it was, but for its spread."""
         reading = self.reader.read(said, day, model.encode_texts)
         spread = float(np.hypot(OFF[reading.kind], self.past.drift))
         if reading.kind == UNMATCHED:
             return demand.moved(Line(), spread=spread)
         score_N = model.score(self.past.users, demand, self.past.known)
-        return demand.moved(fit_line(score_N, reading.happened_N), spread=spread)
+        fit = fit_line if reading.kind == MATCHED else fit_bias
+        return demand.moved(fit(score_N, reading.happened_N), spread=spread)
