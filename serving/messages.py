@@ -65,10 +65,17 @@ class MemberMessage(Response):
     reasons: list[ReasonMessage]
 
 
+class ExpectedMessage(Response):
+    size: float = Field(description="how many users of the index will do it, by the model's probabilities")
+    low: float = Field(description="the true number lies between low and high in 80 % of cases")
+    high: float
+
+
 class AudienceMessage(Versions):
     demand: str
     users: list[MemberMessage] = Field(description="best first")
     negatives: list[str] = Field(description="the random users that stood in for negative seeds")
+    expected: ExpectedMessage | None = Field(description="null for seeds, and where the model is not calibrated")
 
 
 class FeaturesMessage(Versions):

@@ -6,7 +6,7 @@ does what was asked within the model's horizon. Seeds are answered in the same w
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model.calibration.size import Expected, expected
 from serving.errors import AudienceTooLarge, ContradictingSeeds, InvalidRequest, NoSeeds, UnknownUsers
 from serving.index import MOST_USERS, Hit, Publication, UserIndex, WeightedTexts
 from serving.reasons import Histories, Reason
@@ -26,7 +27,7 @@ MOST_EXPLAINED = 100
 MOST_SEEDS_READ = 20
 """Without a demand, the histories of this many positives say what a reason should be near to."""
 POPULATION = 1_000
-"""How many users say what is usual, when seeds are answered."""
+"""How many users say what is usual: when seeds are answered, and when the size of an audience is told."""
 _SEED = 0
 
 SHORTLIST = 4
@@ -41,6 +42,9 @@ class Demand(Protocol):
 
     @property
     def vector(self) -> Vectors: ...
+
+    @property
+    def spread(self) -> float | None: ...
 
 
 class DemandModel(Protocol):
@@ -79,7 +83,8 @@ class Member:
 
 @dataclass(frozen=True)
 class Audience:
-    """The users, best first, and what answered. `negatives` are the seeds that were drawn, if any were."""
+    """The users, best first, and what answered. `negatives` are the seeds that were drawn, if any were. `expected` says
+    how many users of the whole index will do it; None where the model is not calibrated, or for seeds."""
 
     users: tuple[Member, ...]
     demand: str
@@ -88,6 +93,7 @@ class Audience:
     ds: str
     template_version: int
     negatives: tuple[str, ...] = ()
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True)
@@ -113,12 +119,13 @@ class Targeting:
         """The `size` likeliest users of those at or above the minimum probability."""
         if not demand.strip():
             raise InvalidRequest("a demand must be a sentence, found an empty one.")
-        hits = self._ranked(self.model.read_demands([demand], self.day)[0], size)
+        query = self.model.read_demands([demand], self.day)[0]
+        hits = self._ranked(query, size)
         probabilities = self._probabilities(hits)
         likely = [hit for hit in hits if probabilities[hit.user_id] >= minimum_probability]
         histories = self._histories([hit.user_id for hit in likely])
         towards = self.model.encode_texts([demand])[0]
-        return self._audience(likely, histories, towards, demand)
+        return replace(self._audience(likely, histories, towards, demand), expected=self._expected(query))
 
     def _ranked(self, query: Demand, size: int) -> list[Hit]:
         """The `size` users of the highest scores, best first, ties by user_id."""
@@ -132,6 +139,19 @@ class Targeting:
         scores = self.model.rescore(scores, [texts[hit.user_id] for hit in known], self.vectors, query)
         hits = [Hit(hit.user_id, float(score)) for hit, score in zip(known, scores, strict=True)]
         return sorted(hits, key=lambda hit: (-hit.score, hit.user_id))[:size]
+
+    def _expected(self, query: Demand) -> Expected | None:
+        """How many users of the index will do it, by a sample of them."""
+        if query.spread is None:
+            return None
+        name = self.publication.collection
+        users = self.index.sample(name, POPULATION, seed=_SEED)
+        if not users:
+            return None
+        vectors, texts = self._stored(users)
+        products = vectors.astype(np.float64) @ query.vector.astype(np.float64)
+        scores = self.model.rescore(products, texts, self.vectors, query)
+        return expected(self.model.probabilities(scores), self.index.count(name), query.spread)
 
     def lookalike(
         self, positives: Sequence[str], *, negatives: Sequence[str] = (), demand: str = "", size: int

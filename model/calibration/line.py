@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 SLOPE, SLOPE_WEIGHT = 1.25, 2.0
 """The slope before any target is seen, and how much that counts, as users of even odds and a score of 2 would."""
 LEAST_SLOPE = 0.5
-"""Slopes stay above it, so that no calibration turns a ranking around, or takes a demand's part in a comparison away."""
+"""Slopes stay above it: no calibration turns a ranking around, or makes a demand mute beside others."""
 FEWEST = 0.5
 """Where nothing (or everything) happens, so many users are taken to be the exception."""
 STEPS = 60
