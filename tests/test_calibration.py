@@ -39,9 +39,12 @@ TEXTS = (
     "Tea cup, kitchen at Home",
     "The user spent more than 1000 EUR in total",
     NOTHING,
+    "The user made a purchase",
+    "buy lunch box",
 )
-"""Eight events, a summary, and nothing."""
-WORDS = LakeWords(("bills",), "EUR", {}, (), ())
+"""Eight purchases, two summaries around nothing, and a search."""
+SOURCES = np.array([[" at Home" in text, False, False, text.startswith("buy")] for text in TEXTS])
+WORDS = LakeWords(("bills", "searches"), "EUR", {}, (), ())
 DAY = date(2024, 6, 1)
 ALIKE = {"jewellery": "necklace"}
 
@@ -64,8 +67,9 @@ def matcher():
 
 @pytest.fixture
 def reader(matcher):
-    """Users who did: garden chair; lunch box and hat box; necklace for much; nothing."""
-    return Reader(TEXTS, matcher, WORDS, np.array([[0, -1], [3, 4], [2, 8], [9, -1]]))
+    """Users who did: garden chair; lunch box and hat box; necklace for much; nothing; a search for a lunch box."""
+    future = np.array([[0, 10, -1], [3, 4, 10], [2, 8, 10], [9, -1, -1], [11, -1, -1]])
+    return Reader(TEXTS, SOURCES, matcher, WORDS, future)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +169,7 @@ class TestMatcher:
         assert self.meant(matcher, "jewellery") == [TEXTS[2]]
 
     def test_a_topic_of_two_words_means_texts_with_both(self, matcher):
-        assert self.meant(matcher, "lunch boxes") == [TEXTS[3]]
+        assert self.meant(matcher, "lunch boxes") == [TEXTS[3], TEXTS[11]]
         assert matcher.match("lunch boxes", encode).coverage == pytest.approx(1, abs=0.01)
 
     @pytest.mark.parametrize("topic", ["", "things", "another one", "home"])
@@ -200,11 +204,12 @@ class TestReader:
     @pytest.mark.parametrize(
         ("demand", "who"),
         [
-            ("Customers who will buy a garden chair", [1, 0, 0, 0]),
-            ("Customers who will order again this summer", [1, 1, 1, 0]),
-            ("Customers who will buy a lunch box or a necklace", [0, 1, 1, 0]),
-            ("Customers who will not buy a necklace", [1, 1, 0, 1]),
-            ("Customers who will spend more than 1000 euros", [0, 0, 1, 0]),
+            ("Customers who will buy a garden chair", [1, 0, 0, 0, 0]),
+            ("Customers who will order again this summer", [1, 1, 1, 0, 0]),
+            ("Customers who will buy a lunch box or a necklace", [0, 1, 1, 0, 0]),
+            ("Customers who will not buy a necklace", [1, 1, 0, 1, 1]),
+            ("Customers who will spend more than 1000 euros", [0, 0, 1, 0, 0]),
+            ("People who are interested in lunch boxes", [0, 1, 0, 0, 1]),
         ],
     )
     def test_a_demand_is_read_wish_by_wish(self, reader, demand, who):

@@ -39,7 +39,7 @@ class Calibration:
     def __init__(self, past: Past) -> None:
         self.past = past
         matcher = Matcher(Units.of(past.texts, past.units), past.is_event_V, past.unit_UE, past.text_VE)
-        self.reader = Reader(past.texts, matcher, past.words, past.future_NF)
+        self.reader = Reader(past.texts, past.source_VS, matcher, past.words, past.future_NF)
 
     def calibrated(self, model: Scores, said: str, demand: Demand, day: date) -> Demand:
         """The demand whose scores are log odds that hold. What is read in part gives no slope, and where no text of the

@@ -95,7 +95,7 @@ def _past(model: FoundModel, columns: Columns, table: TextTable, lake: KnownLake
     known = np.unique(np.concatenate([own for own, _ in users.texts]))
     future = columns["future_text"]
     keys = np.unique(future[future != 0])
-    strings, is_event_V = _told(lake, keys)
+    strings, is_event_V, source_VS = _told(lake, keys)
     units = Units.of(strings)
     return Past(
         users=users,
@@ -103,6 +103,7 @@ def _past(model: FoundModel, columns: Columns, table: TextTable, lake: KnownLake
         future_NF=np.where(future == 0, -1, np.searchsorted(keys, future)).astype(np.int32),
         texts=strings,
         is_event_V=is_event_V,
+        source_VS=source_VS,
         text_VE=table.vectors[table.rows(keys)].astype(np.float16),
         units=units.names,
         unit_UE=model.encode_texts(units.names).astype(np.float16),
@@ -111,10 +112,10 @@ def _past(model: FoundModel, columns: Columns, table: TextTable, lake: KnownLake
     )
 
 
-def _told(lake: KnownLake, keys: "np.ndarray") -> tuple[tuple[str, ...], "np.ndarray"]:
-    """The texts of these keys, in their order, and which of them are events."""
+def _told(lake: KnownLake, keys: "np.ndarray") -> tuple[tuple[str, ...], "np.ndarray", "np.ndarray"]:
+    """The texts of these keys, in their order, which of them are events, and of which sources."""
     places = np.searchsorted(np.array([text_key(text) for text in lake.texts], np.int64), keys)
-    return tuple(lake.texts[place] for place in places), lake.is_event_V[places]
+    return tuple(lake.texts[place] for place in places), lake.is_event_V[places], lake.source_VS[places]
 
 
 def calibrate(folder: Path, pairs: Pairs, cache: Path) -> str:

@@ -1,7 +1,7 @@
 """What calibration keeps of the past: users as of the newest cut-offs of training, and what they then did.
 
 Shape suffixes: N past users, M width of a vector, T their texts, K distinct texts of histories, V of futures, F slots
-of a future, U units, E encoder width.
+of a future, S sources, U units, E encoder width.
 """
 
 import json
@@ -32,6 +32,7 @@ _TENSORS = {
     "known_KE": torch.float16,
     "future_NF": torch.int32,
     "is_event_V": torch.bool,
+    "source_VS": torch.bool,
     "text_VE": torch.float16,
     "unit_UE": torch.float16,
 }
@@ -41,8 +42,8 @@ _TENSORS = {
 class Past:
     """`users` with the vectors of their histories' texts in `known`; row `future_NF` of `texts`, -1 for none.
 
-    `unit_UE` are the encodings of `units`. `drift` is how far the log of a size is off because the past is another time
-    (a standard deviation).
+    `source_VS` says whose events have a text: none's, where it is in no history. `unit_UE` are the encodings of `units`.
+    `drift` is how far the log of a size is off because the past is another time (a standard deviation).
     """
 
     users: Users
@@ -50,6 +51,7 @@ class Past:
     future_NF: "np.ndarray"
     texts: tuple[str, ...]
     is_event_V: "np.ndarray"
+    source_VS: "np.ndarray"
     text_VE: "np.ndarray"
     units: tuple[str, ...]
     unit_UE: "np.ndarray"
@@ -68,6 +70,7 @@ class Past:
             "known_KE": self.known.vectors[1:],
             "future_NF": self.future_NF,
             "is_event_V": self.is_event_V,
+            "source_VS": self.source_VS,
             "text_VE": self.text_VE,
             "unit_UE": self.unit_UE,
         }
@@ -121,6 +124,7 @@ class Past:
             future_NF=arrays["future_NF"],
             texts=tuple(document["texts"]),
             is_event_V=arrays["is_event_V"],
+            source_VS=arrays["source_VS"],
             text_VE=arrays["text_VE"],
             units=tuple(document["units"]),
             unit_UE=arrays["unit_UE"],
@@ -133,7 +137,7 @@ class Past:
         fits = {
             "a future per user": len(self.future_NF) == len(self.users.vectors) == len(self.users.texts),
             "futures within the texts": bool((self.future_NF < told).all() and (self.future_NF >= -1).all()),
-            "an encoding per text": told == len(self.is_event_V) == len(self.text_VE),
+            "an encoding per text": told == len(self.is_event_V) == len(self.source_VS) == len(self.text_VE),
             "an encoding per unit": len(self.units) == len(self.unit_UE),
             "an encoding per key": kept == len(self.known.vectors) - 1,
         }

@@ -1,6 +1,8 @@
 """Whether a demand came true in past futures, as far as their texts tell, by the wishes that the grammar finds in it.
 
-Shape suffixes: N past users, V texts of futures, F slots of a future.
+A verb may name a source ("will buy"): then only the texts of that source's events, or of no known one, count.
+
+Shape suffixes: N past users, V texts of futures, F slots of a future, S sources.
 """
 
 from collections.abc import Sequence
@@ -9,14 +11,18 @@ from datetime import date
 
 import numpy as np
 
-from feature_repo.contracts.templates import LEVELS, NOTHING, SPENT_SUMMARY, money
+from feature_repo.contracts.events import EVENT_SOURCES
+from feature_repo.contracts.templates import EVENT_TEMPLATES, LEVELS, NOTHING, SPENT_SUMMARY, money
 from model.calibration.matching import Encode, Matcher, telling
-from model.rewriting.document import OR, Amount, Behaviour
+from model.rewriting.document import ANY, OR, Amount, Behaviour
 from model.rewriting.grammar import Grammar
 from model.rewriting.words import LakeWords
+from model.words import words_of
 
 WEAK = 0.6
 """Where less of a topic is found, the words for whom the demand is about are looked at too."""
+OPENING = 2
+"""They are among the first so many words."""
 _ANYBODY = frozenset(
     "audience buyers card clients consumers customers everybody everyone fans holders individuals lovers members "
     "people persons readers shoppers subscribers users viewers visitors".split()
@@ -37,16 +43,27 @@ class Reading:
 class Reader:
     """`future_NF` are rows of `texts`, -1 where there are no more."""
 
-    def __init__(self, texts: Sequence[str], matcher: Matcher, words: LakeWords, future_NF: "np.ndarray") -> None:
+    def __init__(
+        self,
+        texts: Sequence[str],
+        source_VS: "np.ndarray",
+        matcher: Matcher,
+        words: LakeWords,
+        future_NF: "np.ndarray",
+    ) -> None:
         self.texts, self.matcher, self.words, self.future_NF = texts, matcher, words, future_NF
         self.anything_V = np.array([text != NOTHING for text in texts], np.float64)
+        anywhere_V = ~source_VS.any(1)
+        self.of_source = {ANY: np.ones(len(texts), bool)}
+        self.of_source |= {name: source_VS[:, s] | anywhere_V for s, name in enumerate(EVENT_SOURCES)}
 
     def read(self, demand: str, day: date, encode: Encode) -> Reading:
         """A wish is met by any text that means it; another wish that is no condition on amounts is an alternative."""
         parsed = Grammar(self.words, day).parse(demand).conditions
         wishes = [wish for wish in parsed if isinstance(wish, Behaviour)]
         topics = {word for wish in wishes for word in telling(wish.topic)}
-        others = [word for word in telling(demand) if word not in topics and word not in _ANYBODY]
+        opening = words_of(demand)[:OPENING]
+        others = [word for word in telling(" ".join(opening)) if word not in topics and word not in _ANYBODY]
         found: Reading | None = None
         for wish in wishes:
             next_one = self._wish(wish, others, encode)
@@ -69,11 +86,18 @@ class Reader:
                 assert named.probability_V is not None
                 probability_V, coverage = np.maximum(probability_V, named.probability_V), 1.0
         if probability_V is None:
-            happened_N = self.happened(self.anything_V)
+            happened_N = self.happened(self._anything(wish.source))
         else:
-            happened_N = min(1.0, coverage) * self.happened(probability_V)
+            happened_N = min(1.0, coverage) * self.happened(probability_V * self.of_source[wish.source])
         kind = MATCHED if coverage >= WEAK else PARTLY if float(happened_N.max(initial=0.0)) > 0.1 else UNMATCHED
         return Reading(1 - happened_N if wish.negated else happened_N, kind)
+
+    def _anything(self, source: str) -> "np.ndarray":
+        """[V]: whatever the events of a source are, by the sentence that sums them up."""
+        if source == ANY:
+            return self.anything_V
+        summary = EVENT_TEMPLATES[source].summary
+        return np.array([text == summary for text in self.texts], np.float64)
 
     def _spent(self, amount: Amount) -> "np.ndarray":
         """[V]: the summary of the step nearest to an amount."""
