@@ -42,7 +42,7 @@ _TENSORS = {
 class Past:
     """`users` with the vectors of their histories' texts in `known`; row `future_NF` of `texts`, -1 for none.
 
-    `source_VS` says whose events have a text: none's, where it is in no history. `unit_UE` are the encodings of `units`.
+    `source_VS` says whose events have a text: none's, where no history has it. `unit_UE` are encodings of `units`.
     `drift` is how far the log of a size is off because the past is another time (a standard deviation).
     """
 
