@@ -5,10 +5,10 @@ from pathlib import Path
 from model.evaluation.files import write_atomically
 from model.evaluation.pictures import read_pictures
 from model.evaluation.report import markdown, page
-from model.evaluation.report.plan import Book, Comparison, Method, Plan
+from model.evaluation.report.plan import Book, Comparison, Method, Plan, Study
 from model.evaluation.results import read_all
 
-__all__ = ["Comparison", "Method", "Plan", "write_report"]
+__all__ = ["Comparison", "Method", "Plan", "Study", "write_report"]
 
 
 def write_report(results: Path, plan: Plan, *, text: Path, html: Path, pictures: Path | None = None) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from model.evaluation.report.plan import Book
+from model.evaluation.report.studies import study_tables
 from model.evaluation.report.tables import Table, all_measures, margins, overview, per_scenario, standings, verdicts
 
 READING = (
@@ -32,7 +33,7 @@ class Section:
 
 
 def sections(book: Book) -> list[Section]:
-    """Who is first, all lakes at a glance, the paper's margins, each lake in full, and how to read it."""
+    """Who is first, all lakes at a glance, the paper's margins, what each part is worth, each lake, how to read it."""
     plan = book.plan
     found = [
         Section("In short", (*verdicts(book), *plan.remarks)),
@@ -40,6 +41,8 @@ def sections(book: Book) -> list[Section]:
     ]
     if plan.comparisons:
         found.append(Section("Beside the paper", tables=(margins(book),)))
+    if studies := study_tables(book):
+        found.append(Section("Ours with one thing changed", tables=tuple(studies)))
     return [*found, *(_lake(book, lake) for lake in plan.lakes), Section("How to read this", READING)]
 
 
