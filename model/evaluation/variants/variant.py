@@ -13,8 +13,8 @@ class Variant:
 
     `without`: sources that neither training nor scoring sees of a user; futures keep theirs. `recipe`: another recipe
     by name; `changed`: other values of some of its fields. `pretrained`: with stage 1. `alignment`: stage 2 in full,
-    with the encoders that stage 1 trained left as they are, or no stage 2. `past`: it predicts the sentences of the last
-    horizon before the cut-off, which it sees, instead of those of the next.
+    with the encoders that stage 1 trained left as they are, or no stage 2. `past`: it predicts the sentences of the
+    last horizon before the cut-off, which it sees, instead of those of the next.
     """
 
     name: str
