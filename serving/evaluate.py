@@ -88,6 +88,8 @@ def _train_lake(settings: Settings, lake: str) -> tuple[SubRun, Settings]:
     """The newest sub-run of another lake, whose pairs are trained on: that of its own evaluation in the work directory
     beside this one, where it is complete with the same settings, else one below this work directory."""
     refuse_missing_lake(replace(settings, lake=lake))
+    if Path(lake).resolve() == Path(settings.lake).resolve():
+        raise FoundError(f"a transfer trains on other lakes than it is tested on, found {lake} as both: leave it out.")
     run, work, name = sub_runs(Path(lake) / "scenarios" / "scenarios.yaml")[-1], settings.work.root, Path(lake).name
     beside, below = (
         replace(settings, lake=lake, workdir=str(root / "evaluation" / run.folder), horizon_days=run.horizon_days)

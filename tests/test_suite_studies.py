@@ -146,6 +146,8 @@ def test_studies_are_trained_for_one_seed_unless_told_otherwise(lake, tmp_path):
     assert {family.most_seeds for family in few} == {1} and {family.most_seeds for family in more} == {2}
     assert len({f.name for f in few}) == len(VARIANTS) and len(chosen(registry(), ABLATIONS)) == len(VARIANTS)
     assert [f.name for f in chosen(registry(), "paper_small,recency")] == ["recency", "paper_small"]
+    with pytest.raises(FoundError, match="transfer needs lakes to train on, found none: name their folders"):
+        chosen(registry(), "recency,transfer")
 
 
 def test_two_ablations_never_share_a_fingerprint(lake, tmp_path):

@@ -46,6 +46,7 @@ def train(variant: Variant, base: Recipe, pairs: Pairs, cache: Path, models: Pat
     """Both stages as the variant has them; `base` is FOUND's own recipe. The models stay below `models`."""
     recipe = variant.recipe_of(base)
     encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
+    print(f"{variant.name}: training, seed {seed}", flush=True)
     job = Job(pairs, recipe, CachedEncoder(cache, encoder), models, seed, join())
     (stage1 if variant.pretrained else without_stage1)(job)
     if variant.alignment != "none":
