@@ -360,7 +360,7 @@ def test_a_transfer_takes_the_pairs_of_an_evaluation_beside_it(trivial_steps, se
 def test_a_lake_to_train_on_that_is_none_is_refused_before_anything_is_trained(trivial_steps, settings):
     with pytest.raises(FoundError, match=r"a lake is a folder with a lake\.yaml, found none in no/lake"):
         evaluate_lake(settings, ranks=1, fresh=False, suite=Suite("transfer", ("no/lake",)))
-    with pytest.raises(FoundError, match="a transfer trains on other lakes than it is tested on, found .* as both"):
+    with pytest.raises(FoundError, match=r"a transfer trains on other lakes than it is tested on, found .* as both"):
         evaluate_lake(settings, ranks=1, fresh=False, suite=Suite("transfer", (settings.lake,)))
     assert not (settings.work.root / "evaluation").exists()
 
