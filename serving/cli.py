@@ -68,21 +68,15 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _evaluate(given: argparse.Namespace, settings: Settings) -> int:
-    from serving.evaluate import ALL, QUICK, evaluate_lake
+    from serving.evaluate import QUICK, TRANSFER, Suite, evaluate_lake
 
-    compares = given.suite != "found"
-    progress = evaluate_lake(
-        settings,
-        ranks=given.ranks,
-        fresh=given.fresh,
-        seeds=given.seeds,
-        suite=compares,
-        methods=QUICK if given.suite == "quick" else ALL,
-        results=given.results,
-    )
+    others = tuple(str(Path(lake).absolute()) for lake in filter(None, given.train_lakes.split(",")))
+    methods = given.methods or {"found": TRANSFER if others else "", "quick": QUICK, "all": ""}[given.suite]
+    suite = Suite(methods, others, given.results) if given.suite == "all" or methods else None
+    progress = evaluate_lake(settings, ranks=given.ranks, fresh=given.fresh, seeds=given.seeds, suite=suite)
     print(progress.last_output())
     print(f"\n{progress.table()}\n\nwritten to {settings.work.evaluation}")
-    if compares:
+    if suite:
         print(f"all methods side by side: {settings.work.root}/results.html, results.md")
     return 0
 
@@ -189,7 +183,16 @@ def _add_models(command: Command) -> None:
         "--suite",
         choices=("found", "quick", "all"),
         default="found",
-        help="all: every baseline as well; quick: those that learn nothing",
+        help="all: every baseline and ablation as well; quick: the methods that learn nothing",
+    )
+    evaluate.add_argument(
+        "--methods", default="", metavar="A,B", help="of the suite only these; ablations, transfer: all of a kind"
+    )
+    evaluate.add_argument(
+        "--train-lakes",
+        default="",
+        metavar="A,B",
+        help="folders of other lakes to train on; LAKE is the test lake then",
     )
     evaluate.add_argument("--results", default="", metavar="DIR", help="the suite's results (default: WORKDIR/results)")
     evaluate.add_argument("--fresh", action="store_true", help="train again where a complete sub-run lies")

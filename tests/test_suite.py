@@ -188,7 +188,7 @@ def test_the_command_computes_and_writes_the_report(lake, tmp_path, monkeypatch,
     assert "<html" in page and "with 5+5 seeds" in page and page.count("t-SNE of the directions") == 2
     assert json.loads((tmp_path / "results" / "tiny" / "found.0.json").read_text())["lake"] == "tiny"
     assert exit_of(*options, "--methods", "magic") == 2
-    assert "unknown methods ['magic']; methods are ['arallm', " in capsys.readouterr().err
+    assert "unknown methods ['magic']; methods are ['ablation-behaviour', " in capsys.readouterr().err
 
 
 def test_labels_of_the_eval_split_are_all_that_measures_see(lake, tmp_path):
