@@ -68,15 +68,15 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _evaluate(given: argparse.Namespace, settings: Settings) -> int:
-    from serving.evaluate import evaluate_lake
+    from serving.evaluate import QUICK, TRANSFER, Suite, evaluate_lake
 
-    everything = given.suite == "all"
-    progress = evaluate_lake(
-        settings, ranks=given.ranks, fresh=given.fresh, seeds=given.seeds, suite=everything, results=given.results
-    )
+    others = tuple(str(Path(lake).absolute()) for lake in filter(None, given.train_lakes.split(",")))
+    methods = given.methods or {"found": TRANSFER if others else "", "quick": QUICK, "all": ""}[given.suite]
+    suite = Suite(methods, others, given.results) if given.suite == "all" or methods else None
+    progress = evaluate_lake(settings, ranks=given.ranks, fresh=given.fresh, seeds=given.seeds, suite=suite)
     print(progress.last_output())
     print(f"\n{progress.table()}\n\nwritten to {settings.work.evaluation}")
-    if everything:
+    if suite:
         print(f"all methods side by side: {settings.work.root}/results.html, results.md")
     return 0
 
@@ -179,7 +179,21 @@ def _add_models(command: Command) -> None:
     evaluate = command("evaluate", "score the lake's scenarios zero-shot, as of their cut-offs", _evaluate)
     _add_training(evaluate)
     evaluate.add_argument("--seeds", type=_positive, default=1, help="models to train per cut-off (default: 1)")
-    evaluate.add_argument("--suite", choices=("found", "all"), default="found", help="all: every baseline as well")
+    evaluate.add_argument(
+        "--suite",
+        choices=("found", "quick", "all"),
+        default="found",
+        help="all: every baseline and ablation as well; quick: the methods that learn nothing",
+    )
+    evaluate.add_argument(
+        "--methods", default="", metavar="A,B", help="of the suite only these; ablations, transfer: all of a kind"
+    )
+    evaluate.add_argument(
+        "--train-lakes",
+        default="",
+        metavar="A,B",
+        help="folders of other lakes to train on; LAKE is the test lake then",
+    )
     evaluate.add_argument("--results", default="", metavar="DIR", help="the suite's results (default: WORKDIR/results)")
     evaluate.add_argument("--fresh", action="store_true", help="train again where a complete sub-run lies")
 

@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -11,9 +11,11 @@ import numpy as np
 
 from model.baselines.training import NotApplicable
 from model.evaluation import results
+from model.evaluation.leaks import refuse_late_pairs
 from model.evaluation.measures import Candidates, ScenarioMeasures, mean_over, measure, measure_specificity
 from model.evaluation.results import Fingerprint, Result, Wanted, digest, digest_files
-from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
+from model.evaluation.robustness.paraphrases import read_paraphrases
+from model.evaluation.scenarios import Scenario, read_hard, read_labels, read_scenarios
 from model.evaluation.suite.bench import Answers, Labels, Place, places
 from model.evaluation.suite.draw import draw
 from model.evaluation.suite.families import FOUND, Family, Row
@@ -34,16 +36,20 @@ class Lake:
     held_out: Labels
     runs: Path
     data: str
+    hard: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The negatives that are marked as hard, by scenario."""
+    paraphrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Its own, by scenario; no method sees them before it is asked."""
 
     @classmethod
     def open(cls, folder: Path, runs: Path) -> "Lake":
         """Of a lake's folder, by whose name it goes in the tables."""
         labels = folder / SCENARIOS / "labels.parquet"
         fit, held_out = (read_labels(labels, split) for split in ("fit", "eval"))
-        scenarios = tuple(read_scenarios(folder / SCENARIOS / "scenarios.yaml"))
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-        contents = [[str(path.relative_to(folder)), digest_files([path])] for path in files]
-        return cls(folder.name, scenarios, fit, held_out, runs, digest(contents))
+        documents = folder / SCENARIOS / "scenarios.yaml"
+        scenarios = tuple(read_scenarios(documents))
+        told = digest_folder(folder), read_hard(labels), read_paraphrases(documents)
+        return cls(folder.name, scenarios, fit, held_out, runs, *told)
 
     @property
     def candidates(self) -> dict[str, Candidates]:
@@ -53,6 +59,7 @@ class Lake:
                 f"{self.name}/{s.id}",
                 self.held_out[s.id],
                 fit_rate=fit_rate(np.array(list(self.fit.get(s.id, {}).values()))),
+                hard=self.hard.get(s.id, frozenset()),
             )
             for s in self.scenarios
         }
@@ -60,15 +67,18 @@ class Lake:
 
 def pending(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int) -> list[Wanted]:
     """What `compute` would write."""
-    rows = [(family, row, seed) for family in families for row in family.rows for seed in range(seeds)]
+    rows = [(family, row, seed) for family in families for row in family.rows for seed in _seeds(family, seeds)]
     return results.pending(folder, [_wanted(lake, *each) for each in rows])
 
 
 def compute(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int, say: Say = print) -> None:
-    """Writes what is pending of each family and seed; a result is written once all its scenarios are measured."""
+    """Writes what is pending of each family and seed; a result is written once all its scenarios are measured.
+
+    Raises FoundError, before anything is computed, where training pairs reach past a scenario's cut-off."""
+    refuse_late_pairs(lake.scenarios, lake.runs)
     for seed in range(seeds):
-        found = places(lake.scenarios, lake.fit, lake.held_out, lake.runs, seed)
-        for family in families:
+        found = places(lake.scenarios, lake.fit, lake.held_out, lake.runs, seed, lake.hard)
+        for family in (family for family in families if seed in _seeds(family, seeds)):
             wanted = {row.name: _wanted(lake, family, row, seed) for row in family.rows}
             if results.pending(folder, list(wanted.values())):
                 started = time.monotonic()
@@ -85,8 +95,20 @@ def pictures_of(results: Path) -> Path:
     return results.with_name(f"{results.name}-pictures")
 
 
+def digest_folder(folder: Path) -> str:
+    """Of every file of a lake but hidden ones: its path in the folder and its content."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return digest([[str(path.relative_to(folder)), digest_files([path])] for path in files])
+
+
+def _seeds(family: Family, seeds: int) -> range:
+    return range(seeds if family.most_seeds is None else min(seeds, family.most_seeds))
+
+
 def _wanted(lake: Lake, family: Family, row: Row, seed: int) -> Wanted:
-    fingerprint = Fingerprint(lake.data, digest_files(family.code), digest(found_default().to_dict()))
+    recipe = found_default().to_dict()
+    chosen = {"recipe": recipe, "setup": dict(family.setup)} if family.setup else recipe
+    fingerprint = Fingerprint(lake.data, digest_files(family.code), digest(chosen))
     return Wanted(row.name, lake.name, seed, fingerprint)
 
 
@@ -96,7 +118,7 @@ def _results(lake: Lake, family: Family, found: Sequence[Place], wanted: Mapping
         asked = [family.ask(place) for place in found]
     except NotApplicable as error:
         return [Result(what, absent=str(error)) for what in wanted.values()]
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - started + sum(map(family.spent, found))
     candidates = lake.candidates
     return [
         _result(lake, candidates, row, wanted[row.name], [answers[row.name] for answers in asked], seconds)
