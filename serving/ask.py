@@ -66,7 +66,7 @@ def show_first_audiences(settings: Settings, *, demand: str, ds: date) -> str:
 
 
 def render(audience: Mapping[str, Any], heading: str) -> str:
-    """User, probability and the nearest text of the user's history; before them, what was filtered and is to be known."""
+    """How the demand was read, then user, probability and the nearest text of the user's history."""
     rows = [(user["user_id"], f"{user['probability']:.3f}", _reason(user["reasons"])) for user in audience["users"]]
     answered = "model {model_version}, collection {collection}, as of {ds}".format_map(audience)
     return "\n".join([f"{heading} ({answered})", *_told(audience), table(("user", "probability", "reason"), rows)])

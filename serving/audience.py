@@ -81,7 +81,7 @@ class History:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """How the demand was read: the sentences that the model was asked, the rules over histories, what was not understood."""
+    """How the demand was read: what the model was asked, the rules over histories, what was not understood."""
 
     sentences: tuple[Asked, ...] = ()
     history: tuple[History, ...] = ()

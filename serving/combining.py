@@ -1,8 +1,9 @@
 """One probability of several sentences.
 
 A sentence's probability is that of one user with this history, and given the history the sentences are taken as
-independent: "and" multiplies, "or" is 1 minus the product of what fails (noisy-or), a negation is 1 minus. So the parts and
-the whole stay probabilities, "not (a or b)" is "not a and not b", and where all are small "and" ranks as the sum of log odds.
+independent: "and" multiplies, "or" is 1 minus the product of what fails (noisy-or), a negation is 1 minus. So the parts
+and the whole stay probabilities, "not (a or b)" is "not a and not b", and where all are small "and" ranks as the sum of
+log odds.
 """
 
 from collections.abc import Sequence

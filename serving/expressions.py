@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 Value = str | int | float | Sequence[str] | Sequence[int] | Sequence[float]
 
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+"""All that a string literal of Milvus may not hold as it is."""
 _PLACE = re.compile(r"\{v(\d+)\}")
 
 
@@ -57,9 +59,9 @@ def not_among(user_ids: Sequence[str]) -> Expression:
 
 
 def literal(value: Value) -> str:
-    """A value in Milvus' grammar. The backslash and the quote are the only characters that mean something in a string."""
+    """A value in Milvus' grammar."""
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return f'"{value.translate(_ESCAPES)}"'
     if isinstance(value, int | float):
         return repr(value)
     return "[" + ", ".join(literal(each) for each in value) + "]"

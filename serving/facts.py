@@ -36,7 +36,7 @@ RECENCY = "_recency_days"
 
 @dataclass(frozen=True)
 class Column:
-    """`name` is what people write, `stored` the field of the index. `days` are ages, kept as the day they count from."""
+    """`name` is what people write, `stored` the index's field. `days` are ages, kept as the day they count from."""
 
     name: str
     kind: Kind

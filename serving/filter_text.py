@@ -17,7 +17,8 @@ def read_filter(text: str) -> Filter:
     match = _FILTER.fullmatch(text)
     if match is None:
         raise InvalidFilter(
-            f"a filter is written as `field operator value`, with an operator of {', '.join(OPERATORS)}; found {text!r}."
+            f"a filter is written as `field operator value`, the operator one of {', '.join(OPERATORS)}; "
+            f"found {text!r}."
         )
     op = " ".join(match["op"].split()).replace("==", "=")
     field = match["field"].strip()

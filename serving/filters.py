@@ -1,7 +1,7 @@
 """Filters: typed conditions on the columns that an index has, compiled to one Milvus expression with parameters.
 
-A user whose value is unknown meets no condition on it, neither `country = France` nor `country != France`. Ages of events
-(`bills_recency_days`) are never unknown: what never happened is longer ago than any number of days.
+A user whose value is unknown meets no condition on it, neither `country = France` nor `country != France`. Ages of
+events (`bills_recency_days`) are never unknown: what never happened is longer ago than any number of days.
 """
 
 import math

@@ -1,8 +1,8 @@
 """Rules over what users did: "bought tea in the last 90 days", "never looked at tents", checked event by event.
 
-A rule without a time, a count or a source is exact as a Milvus condition on the keys of a user's texts, so it narrows the
-search itself. Any other is checked on the events that the online store holds of whom the search found; where it wants an
-event, its keys narrow the search as well.
+A rule without a time, a count or a source is exact as a Milvus condition on the keys of a user's texts, so it narrows
+the search itself. Any other is checked on the events that the online store holds of whom the search found; where it
+wants an event, its keys narrow the search as well.
 """
 
 from collections.abc import Callable, Iterable, Sequence

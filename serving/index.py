@@ -4,8 +4,8 @@ A collection carries its publication as properties (`found_ds`, `found_model_ver
 move with the collection, so that one alias swap changes vectors, day and model at once. A row's `ds` is
 the day whose input gave its vector; the collection's `found_ds` is the day that ALL its rows stand for,
 because a user whose input did not change keeps the vector. `bucket` is a hash of the user id: ranges
-of it page through any collection, and the users of a range are a random sample. What filters ask (`found_columns`) lies in
-fields of its own (serving/facts.py).
+of it page through any collection, and the users of a range are a random sample. What filters ask (`found_columns`) lies
+in fields of its own (serving/facts.py).
 
 Scores are inner products in float64, recomputed from the stored vectors; equal ones are ordered by user_id.
 """

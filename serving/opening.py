@@ -1,4 +1,4 @@
-"""What the desk needs to read demands about one publication: the lake's words as of its day, its columns, the settings."""
+"""What the desk needs to read demands about one publication: the day's words and columns, and the settings."""
 
 from collections.abc import Callable
 from datetime import date

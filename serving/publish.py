@@ -5,8 +5,8 @@ the rows whose input hash differs from the stored one and deletes the users that
 it with the day, and points the alias to it. The same model therefore costs only the night's change, and a new
 model starts from an empty collection behind the alias of the old one. A killed run is repaired by the next.
 
-Filters ask for columns of the day's profile and activity. A collection keeps the columns that it was made with, so one that
-the lake gains is filtered by from the next model on.
+Filters ask for columns of the day's profile and activity. A collection keeps the columns that it was made with, so one
+that the lake gains is filtered by from the next model on.
 
 Unchanged rows are not rewritten to carry the new day: Milvus up to 2.5 cannot update one field of a row, and a
 nightly upsert of a million equal vectors is how a Milvus runs out of memory. The day is a property of the

@@ -66,6 +66,8 @@ class Ranking:
     def _scored(self, asked: Sequence[Asked], demands: Sequence[Demand], listed: Sequence[Hit]) -> list[Scored]:
         texts = self.index.weighted_texts(self.collection, [hit.user_id for hit in listed])
         known = [hit for hit in listed if hit.user_id in texts]
+        if not known:
+            return []
         own = [texts[hit.user_id] for hit in known]
         if len(asked) == 1 and not asked[0].negated:
             products = np.array([hit.score for hit in known])
@@ -84,9 +86,9 @@ class Ranking:
 
     def _products(self, demands: Sequence[Demand], known: Sequence[Hit]) -> Iterator[NDArray[np.float64]]:
         stored = self.index.vectors(self.collection, [hit.user_id for hit in known])
-        users = np.array([stored[hit.user_id] for hit in known], np.float64).reshape(len(known), -1)
+        users = np.stack([stored[hit.user_id] for hit in known]).astype(np.float64)
         for demand in demands:
-            yield users @ demand.vector.astype(np.float64) if len(known) else np.zeros(0)
+            yield users @ demand.vector.astype(np.float64)
 
     def _kept(self, ranked: Sequence[Scored], size: int, limits: Limits) -> list[Scored]:
         """The first `size` who meet the rules."""

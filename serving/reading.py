@@ -1,16 +1,16 @@
 """How a demand is read: what the model is asked, what is filtered, what was not understood.
 
 A demand about one thing that users will do is read by the model as it was written. Only what the model cannot know from
-a sentence is taken out of it: what users are and did becomes filters and rules, inactivity is asked in the template's own
-words ("The user did nothing"), and several intents are asked one by one. Words are only ever words: nothing in a demand
-changes which filters and limits apply.
+a sentence is taken out of it: what users are and did becomes filters and rules, inactivity is asked in the template's
+own words ("The user did nothing"), and several intents are asked one by one. Words are only ever words: nothing in a
+demand changes which filters and limits apply.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from feature_repo.contracts.templates import NOTHING
+from feature_repo.contracts.templates import EVENT_TEMPLATES, NOTHING
 from model.rewriting.document import AND, FUTURE, OR, Behaviour, Condition, Rewritten
 from model.rewriting.grammar import Grammar, Parsed
 from model.rewriting.languages import other_language
@@ -27,6 +27,8 @@ _PHRASES = {"bills": "Customers who will buy {}", "searches": "Users who are goi
 _INTEREST = "People interested in {}"
 _NOT = "Users who will not {}"
 _ACTIVE = Asked(NOTHING, negated=True)
+_TEMPLATES = frozenset([NOTHING, *(template.summary for template in EVENT_TEMPLATES.values())])
+"""Sentences about a whole future: these are what the model was taught, word by word."""
 _NO_PARSE = Parsed((), (), ())
 
 
@@ -69,6 +71,8 @@ class Reader:
             raise EmptyDemand("a demand must be a sentence, found an empty one.")
         for text in (demand, *(sentence.text for sentence in question.sentences or ())):
             self.check(text)
+        if demand in _TEMPLATES and question.conditions is None:
+            return Reading(question.sentences or (Asked(demand),))
         parsed = self.grammar.parse(demand) if demand else _NO_PARSE
         conditions = parsed.conditions if question.conditions is None else question.conditions
         edited = conditions != parsed.conditions

@@ -151,8 +151,9 @@ TRAILING = frozenset(
 
 VAGUE = frozenset(
     (
-        "good better best great valuable loyal important top premium nice perfect ideal interesting relevant potential right "
-        "target suitable profitable happy promising quality high value engaged attractive typical real key main"
+        "good better best great valuable loyal important top premium nice perfect ideal interesting relevant "
+        "potential right target suitable profitable happy promising quality high value engaged attractive "
+        "typical real key main"
     ).split()
 )
 """A topic of nothing else praises users and says nothing that they do."""

@@ -1,7 +1,7 @@
 """Which of a lake's texts are about a topic: those that hold its words, else those that are near to it.
 
-For rules over histories a topic must be found whole, unlike in retrieval.py, where a few telling texts are enough: "never
-bought tea" means every text about tea.
+For rules over histories a topic must be found whole, unlike in retrieval.py, where a few telling texts are enough:
+"never bought tea" means every text about tea.
 """
 
 import re
