@@ -70,6 +70,11 @@ class UserIndex:
         with self._milvus.client() as client:
             return described(name, client.describe_collection(name))
 
+    def holds_facts(self, name: str) -> bool:
+        """Was the collection made for rows with facts?"""
+        with self._milvus.client() as client:
+            return any(field["name"] == "facts_hash" for field in client.describe_collection(name)["fields"])
+
     def create(self, publication: Publication) -> None:
         """An empty, loaded collection. HNSW on a server, the exact scan on Milvus Lite."""
         index = MilvusClient.prepare_index_params()

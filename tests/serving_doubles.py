@@ -95,7 +95,8 @@ def write_embeddings(
     weights: Mapping[str, float] = MappingProxyType({}),
     texts: Mapping[str, list[int]] = MappingProxyType({}),
 ) -> None:
-    """Each user's vector and hash; `weights` gives some users one text of that weight, `texts` some of weight 1 each."""
+    """Each user's vector and hash; `weights` gives some users one text of that weight, `texts` some of weight 1
+    each."""
     users = sorted(rows)
     write(
         work.partition("embedding", ds),

@@ -69,10 +69,16 @@ def by_loop(given) -> set[str]:
     if isinstance(given, AnyOf):
         return set().union(*map(by_loop, given.any))
     tests = {
-        "=": lambda a, b: a == b, "!=": lambda a, b: a != b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
-        "<": lambda a, b: a < b, "<=": lambda a, b: a <= b, "in": lambda a, b: a in b, "not in": lambda a, b: a not in b,
+        "=": lambda a, b: a == b,
+        "!=": lambda a, b: a != b,
+        ">": lambda a, b: a > b,
+        ">=": lambda a, b: a >= b,
+        "<": lambda a, b: a < b,
+        "<=": lambda a, b: a <= b,
+        "in": lambda a, b: a in b,
+        "not in": lambda a, b: a not in b,
         "between": lambda a, b: b[0] <= a <= b[1],
-    }  # fmt: skip
+    }
     never = math.inf if given.field == "bills_recency_days" else None
     values = {user: never if known[given.field] is None else known[given.field] for user, known in PEOPLE.items()}
     return {user for user, value in values.items() if value is not None and tests[given.op](value, given.value)}
@@ -161,7 +167,11 @@ def test_parts_keep_their_values_when_they_are_joined():
     [
         (Filter("Religion", "=", "x"), DeniedFilter, "the column 'Religion' may not be filtered by"),
         (Filter("RELIGION ", "=", "x"), DeniedFilter, "may not be filtered by"),
-        (Filter("wage", "=", 1), UnknownFilterField, "no column 'wage'; it has age, city of 'birth', bills_recency_days."),
+        (
+            Filter("wage", "=", 1),
+            UnknownFilterField,
+            "no column 'wage'; it has age, city of 'birth', bills_recency_days.",
+        ),
         (Filter("age", "=", True), InvalidFilter, "age is a number, found True"),
         (Filter("age", "=", math.inf), InvalidFilter, "age is a number, found inf"),
         (Filter("age", "=", (1,)), InvalidFilter, "age: = takes one value, found "),
@@ -175,7 +185,7 @@ def test_parts_keep_their_values_when_they_are_joined():
         (Filter("bills_recency_days", "in", (1,)), InvalidFilter, "counts days: compare it by"),
         (AnyOf(()), InvalidFilter, "`any` must list at least one filter"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_asked_is_named(given, error, told):
     with pytest.raises(error) as caught:
         FILTERS.compiled([given])
