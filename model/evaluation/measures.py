@@ -20,8 +20,11 @@ from model.evaluation.thresholds import decide, own_size_R, shared_size
 K = 100
 """Of precision at k."""
 
+MAIN = "auc"
+"""The measure that orders methods, and of which single scenarios are compared; of the others only the mean is."""
+
 MEASURES = {
-    "auc": "AUC",
+    MAIN: "AUC",
     "ks": "KS",
     "average_precision": "AP",
     f"precision_at_{K}": f"P@{K}",
@@ -109,6 +112,18 @@ def measure(
     )
 
 
+def mean_over(scenarios: Mapping[str, ScenarioMeasures]) -> dict[str, Measured]:
+    """Each measure's mean over the scenarios that have it; replicate r is the mean of their replicates r, and a measure
+    without replicates in some scenario has no mean."""
+    found: dict[str, Measured] = {}
+    for name in MEASURES:
+        members = [s.measures[name] for s in scenarios.values() if s.measures.get(name, UNDEFINED).value is not None]
+        if members and all(len(member.replicate_R) for member in members):
+            values = [member.value for member in members if member.value is not None]
+            found[name] = Measured(float(np.mean(values)), np.mean([m.replicate_R for m in members], axis=0))
+    return found
+
+
 def measure_specificity(
     groups: Iterable[tuple[Mapping[str, Mapping[str, float]], Mapping[str, Mapping[str, int]]]],
     *,
@@ -136,7 +151,7 @@ def _ordered(values: Mapping[str, float], candidates: Candidates) -> "np.ndarray
 def _of_scores(by_score: Ranking, rate: float) -> dict[str, "np.ndarray"]:
     decision = decide(by_score, shared_size(rate, int(by_score.users_R[0])))
     return {
-        "auc": ranking.auc_R(by_score),
+        MAIN: ranking.auc_R(by_score),
         "ks": ranking.ks_R(by_score),
         "average_precision": ranking.average_precision_R(by_score),
         f"precision_at_{K}": ranking.precision_at_R(by_score, K),

@@ -11,7 +11,7 @@ import numpy as np
 
 from model.baselines.training import NotApplicable
 from model.evaluation import results
-from model.evaluation.measures import Candidates, ScenarioMeasures, measure, measure_specificity
+from model.evaluation.measures import Candidates, ScenarioMeasures, mean_over, measure, measure_specificity
 from model.evaluation.results import Fingerprint, Result, Wanted, digest, digest_files
 from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
 from model.evaluation.suite.bench import Answers, Labels, Place, places
@@ -113,7 +113,8 @@ def _result(
         odds = {user: _probability(score) for user, score in given.items()} if row.of_odds else None
         measured[scenario] = measure(candidates[scenario], given, odds)
     specificity, pairs = measure_specificity(_by_cutoff(lake, scores))
-    return Result(what, seconds, measured, {"specificity": specificity} if pairs else {})
+    overall = mean_over(measured) | ({"specificity": specificity} if pairs else {})
+    return Result(what, seconds, measured, overall)
 
 
 def _by_cutoff(lake: Lake, scores: Answers) -> list[tuple[Answers, Labels]]:
