@@ -66,10 +66,10 @@ def show_first_audiences(settings: Settings, *, demand: str, ds: date) -> str:
 
 
 def render(audience: Mapping[str, Any], heading: str) -> str:
-    """How the demand was read, then user, probability and the nearest text of the user's history."""
+    """User, probability and the nearest text of the user's history; then how the demand was read."""
     rows = [(user["user_id"], f"{user['probability']:.3f}", _reason(user["reasons"])) for user in audience["users"]]
     answered = "model {model_version}, collection {collection}, as of {ds}".format_map(audience)
-    return "\n".join([f"{heading} ({answered})", *_told(audience), table(("user", "probability", "reason"), rows)])
+    return "\n".join([f"{heading} ({answered})", table(("user", "probability", "reason"), rows), *_told(audience)])
 
 
 def _told(audience: Mapping[str, Any]) -> Iterator[str]:

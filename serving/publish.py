@@ -113,8 +113,8 @@ def _collection_of(index: UserIndex, embeddings: Embeddings, columns: tuple[Colu
         found = index.describe(name)
         if not index.holds_facts(name):
             raise PublicationRefused(
-                f"{name} has rows without columns to filter by: drop the alias {ALIAS!r} and the collection in Milvus (a "
-                "Milvus Lite of one machine: delete WORKDIR/milvus.db) and publish the day again."
+                f"{name} has rows without columns to filter by: drop the alias {ALIAS!r} and the collection in Milvus "
+                "(Milvus Lite: delete WORKDIR/milvus.db) and publish the day again."
             )
         if found.dimension != embeddings.dimension:
             raise PublicationRefused(

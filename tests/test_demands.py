@@ -408,7 +408,7 @@ def test_the_command_filters_excludes_and_prints_json(tmp_path, monkeypatch, cap
     assert audience["filters"][0] == {"field": "age", "op": ">", "value": 30}
     assert main(["target", "Women who will buy a picnic basket", "--size", "3"]) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown[1:4] == [
+    assert shown[-3:] == [
         "filter: gender = female",
         "filter: consent = True",
         "read as: Customers who will buy picnic basket",
