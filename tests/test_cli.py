@@ -301,7 +301,8 @@ def test_every_seed_trains_its_own_models_of_the_same_data(trivial_steps, settin
 
 def test_the_suite_runs_before_the_scores_and_keeps_its_results_where_it_is_told(trivial_steps, settings, monkeypatch):
     monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "print('the table')"))
-    command = evaluator._suite(settings, settings.work.root / "evaluation", 2, settings.work.root / "results").command
+    where = settings.work.root
+    command = evaluator._suite(settings, where / "evaluation", 2, where / "results", evaluator.ALL).command
     asked = []
     suite = python_step("suite", "pass")
     monkeypatch.setattr(evaluator, "_suite", lambda *given: asked.append(given[2:]) or suite)
@@ -311,7 +312,7 @@ def test_the_suite_runs_before_the_scores_and_keeps_its_results_where_it_is_told
 
     assert [step.name for step in plain.finished[-2:]] == ["suite", "scores"] and plain.last_output() == "the table"
     assert [step.name for step in elsewhere.finished[-2:]] == ["suite", "scores"]
-    assert [(seeds, folder) for seeds, folder in asked] == [(1, settings.work.root / "results"), (2, Path("kept"))]
+    assert [each[:2] for each in asked] == [(1, where / "results"), (2, Path("kept"))]
     assert command[:7] == ("python", "-m", "model.evaluation.suite", "--lake", settings.lake, "--seeds", "2")
 
 
@@ -361,4 +362,15 @@ def test_scenarios_that_cannot_be_read_are_refused(tmp_path, text, told):
 def test_a_table_is_as_wide_as_its_cells():
     assert table(("user", "p"), [("u1", "0.5"), ("longer", "0.25")]) == (
         "user    p\n------  ----\nu1      0.5\nlonger  0.25"
+    )
+
+
+def test_the_quick_suite_names_methods_that_exist_and_hands_them_on(settings):
+    from model.evaluation.suite.families import families
+
+    command = evaluator._suite(settings, settings.work.root, 1, settings.work.root, evaluator.QUICK).command
+    assert command[7:9] == ("--methods", evaluator.QUICK)
+    assert set(evaluator.QUICK.split(",")) <= {family.name for family in families()}
+    assert (
+        "--methods" not in evaluator._suite(settings, settings.work.root, 1, settings.work.root, evaluator.ALL).command
     )
