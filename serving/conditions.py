@@ -65,6 +65,8 @@ class Compiler:
                 continue
             for each in found:
                 rules.append(each) if isinstance(each, AnyRule) else filters.append(each)
+        guessed = [rule.name for each in rules for rule in each.rules if rule.guessed]
+        warnings += [f"no text holds the words of: who {name}; texts near to them stand in" for name in guessed]
         return Compiled(tuple(filters), tuple(rules), tuple(future), tuple(warnings))
 
     def _checked(self, group: Sequence[Condition]) -> Sequence[FilterCondition | AnyRule]:
@@ -129,13 +131,23 @@ class Compiler:
     def _rule(self, condition: Behaviour) -> Rule:
         if condition.amount or condition.channel:
             raise _Unchecked("what was paid, and how, is not kept of single events")
-        keys = frozenset(self.topics.about(condition.topic).keys)
+        about = self.topics.about(condition.topic)
+        keys = frozenset(about.keys)
         if not keys:
             raise _Unchecked(f"no text of the lake is about {condition.topic!r}")
         since, until = _span(condition.window, self.day)
         counted = _test(condition.count) if condition.count else None
         single = [s for s in EVENT_SOURCES if self._has(s)] == [condition.source]
-        return Rule(told(condition), keys, "" if single else condition.source, since, until, counted, condition.negated)
+        return Rule(
+            told(condition),
+            keys,
+            "" if single else condition.source,
+            since,
+            until,
+            counted,
+            condition.negated,
+            not about.by_words,
+        )
 
 
 def _leaves(conditions: Iterable[FilterCondition]) -> Iterable[Filter]:

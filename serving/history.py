@@ -28,6 +28,8 @@ class Rule:
     until: int | None = None
     counted: Test | None = None
     negated: bool = False
+    guessed: bool = False
+    """Did no text hold the topic's words, so that those near to it stand in?"""
 
     @property
     def is_simple(self) -> bool:

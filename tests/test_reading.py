@@ -1,11 +1,16 @@
 """What a demand's words mean before anything is asked: its language, the texts about a topic, rules over events."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 
+from model.rewriting.document import PAST, Behaviour
 from model.rewriting.languages import other_language
 from model.rewriting.topics import Topics, stems
+from serving.conditions import Compiler
 from serving.expressions import EVERYBODY
+from serving.filters import filters_of
 from serving.history import AnyRule, Rule
 
 ENGLISH = (
@@ -90,6 +95,16 @@ def test_without_its_words_the_near_texts_are_about_a_topic():
     assert topics(lambda topic: cosines).knows("infusion") and not topics(lambda topic: cosines / 3).knows("infusion")
     assert topics(lambda topic: cosines / 2).about("infusion").keys == ()
     assert topics().knows("tea ceremony") and not topics().knows("infusion")
+
+
+def test_a_rule_by_near_texts_says_so():
+    filters = filters_of((), date(2024, 6, 1), ())
+    bought = [Behaviour("bills", topic, PAST) for topic in ("infusion", "tea")]
+
+    found = Compiler(filters, topics(lambda topic: np.linspace(0.9, 0.1, len(LAKE))), "EUR").compiled(bought)
+
+    assert [rule.guessed for each in found.rules for rule in each.rules] == [True, False]
+    assert found.warnings == ("no text holds the words of: who bought 'infusion'; texts near to them stand in",)
 
 
 def test_stems_join_singular_and_plural():
