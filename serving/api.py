@@ -47,7 +47,10 @@ TheDesk = Annotated[Desk, Depends(_desk)]
 
 
 @router.post(
-    "/v1/audiences:target", response_model=AudienceMessage, responses=documented(*_UNREADY), tags=["audiences"]
+    "/v1/audiences:target",
+    response_model=AudienceMessage,
+    responses=documented(*_UNREADY, e.AudienceTooLarge),
+    tags=["audiences"],
 )
 def target(asked: TargetRequest, desk: TheDesk) -> Any:
     """The users who will most probably do what the sentence says."""

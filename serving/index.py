@@ -24,6 +24,7 @@ from pymilvus import DataType, MilvusClient
 
 from feature_repo.contracts.names import ALIAS, collection
 from feature_repo.contracts.settings import Settings
+from model.scores import inner_products
 from serving.errors import AudienceTooLarge
 from serving.milvus import Milvus, among, batches
 
@@ -253,8 +254,10 @@ class UserIndex:
             )
         users = [hit["entity"]["user_id"] for hit in found[0]]
         stored = self.vectors(name, users)
-        query = vector.astype(np.float64)
-        hits = [Hit(user, float(stored[user].astype(np.float64) @ query)) for user in stored]
+        if not stored:
+            return []
+        scores = inner_products(np.stack(list(stored.values())), vector).tolist()
+        hits = [Hit(user, score) for user, score in zip(stored, scores, strict=True)]
         return sorted(hits, key=lambda hit: (-hit.score, hit.user_id))[:k]
 
     def _users_from(self, name: str, start: int, width: int) -> list[str]:

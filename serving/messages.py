@@ -7,7 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serving.index import MOST_USERS
 
-Size = Annotated[int, Field(ge=1, le=MOST_USERS, description="how many users are wanted", examples=[20])]
+Size = Annotated[
+    int,
+    Field(
+        ge=1,
+        description="how many users are wanted; `found export` writes more than this maximum",
+        examples=[20],
+        json_schema_extra={"maximum": MOST_USERS},  # refused by the desk, whose error says what to do
+    ),
+]
 Demand = Annotated[str, Field(max_length=1000, examples=["families who will plan a picnic this summer"])]
 UserId = Annotated[str, Field(min_length=1, max_length=256)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
