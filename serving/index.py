@@ -245,9 +245,7 @@ class UserIndex:
         if k > MOST_USERS:
             raise AudienceTooLarge(f"an audience holds at most {MOST_USERS} users, asked for {k}.")
         fetched = min(MOST_USERS, k + TIE_MARGIN)
-        parameters: dict[str, Any] = {"metric_type": "IP"}
-        if not self._milvus.file:
-            parameters["params"] = {"ef": fetched + TIE_MARGIN}
+        parameters = self.search_parameters(fetched)
         with self._reading(name) as client:
             found = client.search(
                 name, [vector.tolist()], limit=fetched, output_fields=["user_id"], search_params=parameters
@@ -259,6 +257,11 @@ class UserIndex:
         scores = inner_products(np.stack(list(stored.values())), vector).tolist()
         hits = [Hit(user, score) for user, score in zip(stored, scores, strict=True)]
         return sorted(hits, key=lambda hit: (-hit.score, hit.user_id))[:k]
+
+    def search_parameters(self, fetched: int) -> dict[str, Any]:
+        """How a search for so many users is done; its recall: benchmarks/ann_recall.py."""
+        beam = {} if self._milvus.file else {"params": {"ef": fetched + TIE_MARGIN}}
+        return {"metric_type": "IP", **beam}
 
     def _users_from(self, name: str, start: int, width: int) -> list[str]:
         """The users of `width` buckets from `start` on (around the end), in bucket order."""
