@@ -4,7 +4,7 @@
 
 Users are like those of WORKDIR (a finished run), demands are its texts. The collection and the search are the service's
 own (serving/index.py); a filter takes a random share of the users (`bucket`). Without --uri: Milvus Lite, which scans.
-A server in a wheel: `pip install --no-deps --target DIR milvus==2.3.5`, then `PYTHONPATH=DIR python -m milvus`.
+A server in a wheel: `pip install --no-deps --target DIR milvus==2.3.5`, then `PYTHONPATH=DIR DIR/bin/milvus-server`.
 """
 
 import argparse

@@ -31,8 +31,8 @@ from spark_jobs.session import main, parser, say, spark_session
 
 BATCH_USERS = 4_096
 SCORED = "user_id string, score double"
-HIGHEST = 1e6
-"""No log odds are higher."""
+HIGHEST = 700.0
+"""Log odds beyond it are certainty: their exponential is no number."""
 
 
 @dataclass(frozen=True)
