@@ -18,6 +18,7 @@ from serving.index import open_index
 from serving.publish import publish
 from serving.targeting import Targeting
 from serving.texts import read_texts
+from spark_jobs.audience_files import SCHEMA
 from spark_jobs.embedding_days import chosen_day
 from spark_jobs.export_audience import Order, export_audience, lowest_score, run
 from spark_jobs.export_audience import arguments as job_arguments
@@ -84,7 +85,7 @@ def stored(tmp_path_factory, trained, trained_folder, texts, text_cache) -> Stor
 def export(spark, work: Workdir, out: Path, **asked) -> list[tuple[str, float]]:
     """What the file holds; its ranks and probabilities are checked here."""
     users = export_audience(spark, work, chosen_day(work, None), Order(DEMAND, out, **asked))
-    table = pc.read_csv(out) if out.suffix == ".csv" else pq.read_table(out)
+    table = (pc.read_csv(out) if out.suffix == ".csv" else pq.read_table(out)).cast(SCHEMA)
     assert table["rank"].to_pylist() == list(range(1, users + 1))
     scores = table["score"].to_numpy()
     np.testing.assert_allclose(table["probability"], 1 / (1 + np.exp(-scores)), rtol=1e-12)
