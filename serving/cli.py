@@ -68,15 +68,21 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _evaluate(given: argparse.Namespace, settings: Settings) -> int:
-    from serving.evaluate import evaluate_lake
+    from serving.evaluate import ALL, QUICK, evaluate_lake
 
-    everything = given.suite == "all"
+    compares = given.suite != "found"
     progress = evaluate_lake(
-        settings, ranks=given.ranks, fresh=given.fresh, seeds=given.seeds, suite=everything, results=given.results
+        settings,
+        ranks=given.ranks,
+        fresh=given.fresh,
+        seeds=given.seeds,
+        suite=compares,
+        methods=QUICK if given.suite == "quick" else ALL,
+        results=given.results,
     )
     print(progress.last_output())
     print(f"\n{progress.table()}\n\nwritten to {settings.work.evaluation}")
-    if everything:
+    if compares:
         print(f"all methods side by side: {settings.work.root}/results.html, results.md")
     return 0
 
@@ -185,7 +191,12 @@ def _add_models(command: Command) -> None:
     evaluate = command("evaluate", "score the lake's scenarios zero-shot, as of their cut-offs", _evaluate)
     _add_training(evaluate)
     evaluate.add_argument("--seeds", type=_positive, default=1, help="models to train per cut-off (default: 1)")
-    evaluate.add_argument("--suite", choices=("found", "all"), default="found", help="all: every baseline as well")
+    evaluate.add_argument(
+        "--suite",
+        choices=("found", "quick", "all"),
+        default="found",
+        help="all: every baseline as well; quick: those that learn nothing",
+    )
     evaluate.add_argument("--results", default="", metavar="DIR", help="the suite's results (default: WORKDIR/results)")
     evaluate.add_argument("--fresh", action="store_true", help="train again where a complete sub-run lies")
 

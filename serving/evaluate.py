@@ -23,6 +23,10 @@ MODEL = ("stage1", "stage2", "embed")
 """What a sub-run needs: nothing goes online and nothing is published."""
 _DONE = "done.json"
 
+ALL = ""
+QUICK = "found,recency,frequency,nearest_texts,heuristic"
+"""The suite's methods that need no training of their own beside FOUND's."""
+
 
 @dataclass(frozen=True)
 class SubRun:
@@ -37,10 +41,17 @@ class SubRun:
 
 
 def evaluate_lake(
-    settings: Settings, *, ranks: int, fresh: bool, seeds: int = 1, suite: bool = False, results: str = ""
+    settings: Settings,
+    *,
+    ranks: int,
+    fresh: bool,
+    seeds: int = 1,
+    suite: bool = False,
+    methods: str = ALL,
+    results: str = "",
 ) -> Progress:
     """Trains and embeds once per (cut-off, horizon) of the scenarios and per seed, then scores all of them; with
-    `suite` every baseline as well.
+    `suite` every baseline as well, or those of `methods`, comma-separated.
 
     A sub-run that is complete for the same lake and settings is kept, unless `fresh`.
     """
@@ -60,7 +71,7 @@ def evaluate_lake(
         progress.run(_named(run, sub), step_values(run.cutoff, ranks), environment(sub, os.environ))
         (Path(sub.workdir) / _DONE).write_text(json.dumps({"fingerprint": _fingerprint(sub)}))
     kept = Path(results) if results else settings.work.root / "results"
-    last = [*([_suite(settings, root, seeds, kept)] if suite else []), _scoring(settings, root, seeds)]
+    last = [*([_suite(settings, root, seeds, kept, methods)] if suite else []), _scoring(settings, root, seeds)]
     progress.run(last, {}, environment(settings, os.environ))
     return progress
 
@@ -122,12 +133,13 @@ def _scoring(settings: Settings, root: Path, seeds: int) -> Step:
     )
 
 
-def _suite(settings: Settings, root: Path, seeds: int, results: Path) -> Step:
+def _suite(settings: Settings, root: Path, seeds: int, results: Path, methods: str) -> Step:
     command = ("python", "-m", "model.evaluation.suite", "--lake", settings.lake, "--seeds", str(seeds))
+    chosen = ("--methods", methods) if methods else ()
     report = ("--text", str(settings.work.root / "results.md"), "--html", str(settings.work.root / "results.html"))
     return Step(
         "suite",
-        (*command, "--runs", str(root), "--results", str(results.absolute()), *report),
+        (*command, *chosen, "--runs", str(root), "--results", str(results.absolute()), *report),
         heading="fit every baseline on the same pairs and compare",
     )
 

@@ -101,6 +101,16 @@ def test_what_reads_the_sentence_finds_the_topic(training, users, name, least):
     assert mean_auc(answers(method(name).fit(training), users, DEMANDS, seeds())) > least
 
 
+def test_ten_labels_grow_trees_too(training, users):
+    kept = [
+        np.flatnonzero(given.labels == 1)[:5].tolist() + np.flatnonzero(given.labels == 0)[:5].tolist()
+        for given in seeds()
+    ]
+    few = [Seeds(given.rows[rows], given.labels[rows]) for given, rows in zip(seeds(), kept, strict=True)]
+
+    assert mean_auc(answers(method("gradient_boosting").fit(training), users, DEMANDS, few)) > 0.7
+
+
 @pytest.mark.parametrize("name", LEARNING)
 def test_pre_trained_vectors_are_there_for_probes(training, users, name):
     ranker = method(name).twin(training)

@@ -312,7 +312,8 @@ def test_every_seed_trains_its_own_models_of_the_same_data(trivial_steps, settin
 
 def test_the_suite_runs_before_the_scores_and_keeps_its_results_where_it_is_told(trivial_steps, settings, monkeypatch):
     monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "print('the table')"))
-    command = evaluator._suite(settings, settings.work.root / "evaluation", 2, settings.work.root / "results").command
+    where = settings.work.root
+    command = evaluator._suite(settings, where / "evaluation", 2, where / "results", evaluator.ALL).command
     asked = []
     suite = python_step("suite", "pass")
     monkeypatch.setattr(evaluator, "_suite", lambda *given: asked.append(given[2:]) or suite)
@@ -322,7 +323,7 @@ def test_the_suite_runs_before_the_scores_and_keeps_its_results_where_it_is_told
 
     assert [step.name for step in plain.finished[-2:]] == ["suite", "scores"] and plain.last_output() == "the table"
     assert [step.name for step in elsewhere.finished[-2:]] == ["suite", "scores"]
-    assert [(seeds, folder) for seeds, folder in asked] == [(1, settings.work.root / "results"), (2, Path("kept"))]
+    assert [each[:2] for each in asked] == [(1, where / "results"), (2, Path("kept"))]
     assert command[:7] == ("python", "-m", "model.evaluation.suite", "--lake", settings.lake, "--seeds", "2")
 
 
@@ -386,3 +387,14 @@ def test_an_export_is_a_spark_job_with_only_what_was_asked(monkeypatch, tmp_path
     assert argv[0] == "spark-submit" and argv[1].endswith("spark_jobs/export_audience.py")
     assert argv[2:] == ["--demand=-40 % off hunters", "--out=a.csv", "--size=20000"]
     assert environ["FOUND_WORKDIR"] == str(tmp_path)
+
+
+def test_the_quick_suite_names_methods_that_exist_and_hands_them_on(settings):
+    from model.evaluation.suite.families import families
+
+    command = evaluator._suite(settings, settings.work.root, 1, settings.work.root, evaluator.QUICK).command
+    assert command[7:9] == ("--methods", evaluator.QUICK)
+    assert set(evaluator.QUICK.split(",")) <= {family.name for family in families()}
+    assert (
+        "--methods" not in evaluator._suite(settings, settings.work.root, 1, settings.work.root, evaluator.ALL).command
+    )

@@ -11,7 +11,7 @@ from made_results import LAKES, SCENARIOS, WORTH, candidates, fingerprint, resul
 from feature_repo.contracts.errors import FoundError
 from model.evaluation.bootstrap import interval, weightings
 from model.evaluation.comparison import by_method, difference, summarise
-from model.evaluation.measures import Candidates, measure
+from model.evaluation.measures import Candidates, mean_over, measure
 from model.evaluation.ranking import auc_R, rank
 from model.evaluation.results import (
     Fingerprint,
@@ -49,7 +49,10 @@ def test_what_is_written_is_read_back(tmp_path):
         assert (again.users, again.positives, again.candidates) == (kept.users, kept.positives, kept.candidates)
         assert (again.lift, again.calibration) == (kept.lift, kept.calibration)
         assert again.measures.keys() == kept.measures.keys()
-        assert again.measures["auc"].value == pytest.approx(kept.measures["auc"].value, abs=1e-6)
+        for measure_name, value in kept.measures.items():
+            assert again.measures[measure_name].value == pytest.approx(value.value, abs=1e-6)
+            assert len(again.measures[measure_name].replicate_R) == (50 if measure_name == "auc" else 0)
+    assert {name: len(one.replicate_R) for name, one in back.overall.items()} == dict.fromkeys(given.overall, 50)
 
 
 def test_a_file_is_small(tmp_path):
@@ -62,7 +65,7 @@ def test_a_file_is_small(tmp_path):
     }
     kept = write(tmp_path, replace(given, scenarios=full)).stat().st_size
 
-    assert kept / len(full) < 5_000  # eight measures with 200 replicates each
+    assert kept / len(full) < 2_000  # eight measures, one of them with 200 replicates
 
 
 def test_the_same_result_is_the_same_bytes(tmp_path):
@@ -85,9 +88,9 @@ def test_a_killed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_a_file_of_another_version_is_refused(tmp_path):
     path = write(tmp_path, result("found", "shop"))
-    path.write_text(path.read_text().replace('"version": 1', '"version": 7'))
+    path.write_text(path.read_text().replace('"version":2', '"version":7'))
 
-    with pytest.raises(FoundError, match=r"found\.0\.json is of version 7, this code reads 1: delete it, and it is"):
+    with pytest.raises(FoundError, match=r"found\.0\.json is of version 7, this code reads 2: delete it, and it is"):
         read(path)
 
 
@@ -230,7 +233,7 @@ def test_seeds_that_disagree_widen_the_interval():
         same = {
             n: replace(s, measures={"auc": replace(s.measures["auc"], value=value)}) for n, s in base.scenarios.items()
         }
-        return replace(base, what=replace(base.what, seed=seed), scenarios=same)
+        return replace(base, what=replace(base.what, seed=seed), scenarios=same, overall=mean_over(same))
 
     def width(values: tuple[float, ...]) -> float:
         return float(np.diff(summarise([seeded(v, i) for i, v in enumerate(values)], "auc").interval)[0])
@@ -247,7 +250,8 @@ def test_a_measure_that_only_one_method_has_gives_no_difference(folder):
 
 def test_only_scenarios_that_both_have_are_compared():
     one, other = result("heuristic", "shop"), result("recency", "shop")
-    part = replace(other, scenarios={"buys tea": other.scenarios["buys tea"]})
+    tea = {"buys tea": other.scenarios["buys tea"]}
+    part = replace(other, scenarios=tea, overall=mean_over(tea))
 
     assert difference([one], [part], "auc") == difference([one], [other], "auc", "buys tea")
 
@@ -272,7 +276,7 @@ def test_another_number_of_replicates_is_not_paired():
     few = measure(given, dict.fromkeys(given.users, 1.0), replicates=9)
 
     with pytest.raises(FoundError, match=r"cannot be paired: 50 against 9\. Compute one of them again"):
-        difference([one], [replace(other, scenarios={"buys tea": few})], "auc")
+        difference([one], [replace(other, scenarios={"buys tea": few})], "auc", "buys tea")
 
 
 def test_files_of_one_name_in_two_folders_both_count(tmp_path):

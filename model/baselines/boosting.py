@@ -16,6 +16,8 @@ from model.data import Columns
 from model.vocabulary import Vocabulary, never_as_missing
 
 TREES, LEARNING_RATE, LEAVES, L2 = 150, 0.05, 15, 1.0
+LEAF_USERS = 20
+"""Labelled users in a leaf, at least; a tenth of them where they are few, else ten seeds would grow no tree."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class GradientBoosting:
             max_iter=TREES,
             learning_rate=LEARNING_RATE,
             max_leaf_nodes=LEAVES,
+            min_samples_leaf=max(1, min(LEAF_USERS, len(seeds.rows) // 10)),
             l2_regularization=L2,
             random_state=self.seed,
         )

@@ -23,7 +23,7 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Measured:
-    """A measure of the users as they are, and of their resamples; None and no replicates where it is undefined."""
+    """A measure of the users as they are, and of their resamples where those are kept; None where it is undefined."""
 
     value: float | None
     replicate_R: "np.ndarray"
@@ -33,8 +33,8 @@ class Measured:
 
     def packed(self) -> dict[str, Any]:
         """As JSON, a byte per replicate."""
-        if self.value is None:
-            return {"value": None}
+        if self.value is None or not len(self.replicate_R):
+            return {"value": self.value if self.value is None else round(self.value, DIGITS)}
         low, high = (round(float(end), DIGITS + 2) for end in (self.replicate_R.min(), self.replicate_R.max()))
         place_R = np.rint((self.replicate_R - low) / (high - low or 1.0) * STEPS).clip(0, STEPS).astype(np.uint8)
         text = base64.b64encode(place_R.tobytes()).decode()
@@ -42,9 +42,11 @@ class Measured:
 
     @classmethod
     def unpacked(cls, packed: Mapping[str, Any]) -> "Measured":
-        """What `packed` gave, each replicate to half a 255th of their range."""
+        """What `packed` gave, each replicate to half a 255th of their range; or a value alone."""
         if packed["value"] is None:
             return UNDEFINED
+        if "replicates" not in packed:
+            return cls(packed["value"], np.zeros(0))
         place_R = np.frombuffer(base64.b64decode(packed["replicates"]), np.uint8)
         return cls(packed["value"], packed["low"] + place_R / STEPS * (packed["high"] - packed["low"]))
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from feature_repo.contracts.errors import FoundError
 from model.evaluation.bootstrap import UNDEFINED, Measured, generator, interval
+from model.evaluation.measures import mean_over
 from model.evaluation.results import Result
 
 
@@ -82,9 +83,9 @@ def difference(
     """`one` less `other` on the same users, over the scenarios in which both have the measure; None where there is
     none. Raises FoundError, naming the scenario, where the two were not measured on the same labelled users."""
     _refuse_other_users(one, other)
-    common = _defined(one, measure) & _defined(other, measure)
-    if scenario is None and common:
-        one, other = _only(one, common), _only(other, common)
+    in_one, in_other = _defined(one, measure), _defined(other, measure)
+    if scenario is None and in_one != in_other:
+        one, other = _only(one, in_one & in_other), _only(other, in_one & in_other)
     a, b = summarise(one, measure, scenario), summarise(other, measure, scenario)
     if a is None or b is None:
         return None
@@ -100,14 +101,7 @@ def _of_seed(result: Result, measure: str, scenario: str | None) -> Measured:
     if scenario is not None:
         found = result.scenarios.get(scenario)
         return found.measures.get(measure, UNDEFINED) if found else UNDEFINED
-    if measure in result.overall:
-        return result.overall[measure]
-    names = sorted(_defined([result], measure))
-    if not names:
-        return UNDEFINED
-    members = [result.scenarios[name].measures[measure] for name in names]
-    values = [member.value for member in members if member.value is not None]
-    return Measured(float(np.mean(values)), np.mean([member.replicate_R for member in members], axis=0))
+    return result.overall.get(measure, UNDEFINED)
 
 
 def _defined(results: Sequence[Result], measure: str) -> set[str]:
@@ -120,7 +114,8 @@ def _defined(results: Sequence[Result], measure: str) -> set[str]:
 
 
 def _only(results: Sequence[Result], names: set[str]) -> list[Result]:
-    return [replace(result, scenarios={name: result.scenarios[name] for name in names}) for result in results]
+    kept = [{name: result.scenarios[name] for name in names} for result in results]
+    return [replace(r, scenarios=part, overall=mean_over(part)) for r, part in zip(results, kept, strict=True)]
 
 
 def _luck_R(value_S: "np.ndarray", name: str, replicates: int) -> "np.ndarray":

@@ -13,12 +13,14 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from feature_repo.contracts.errors import FoundError
 from model.evaluation.bootstrap import Measured
 from model.evaluation.files import write_atomically
-from model.evaluation.measures import ScenarioMeasures
+from model.evaluation.measures import MAIN, ScenarioMeasures
 
-VERSION = 1
+VERSION = 2
 """Of the files' format and of what the measures mean: raise it with either."""
 
 SUFFIX = ".json"
@@ -57,8 +59,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Result:
-    """The measures of each scenario and of the lake as a whole (specificity, agreement over paraphrases, ...), or why
-    there are none: `absent` says what was not at hand."""
+    """The measures of each scenario and of the lake as a whole (their means, specificity, ...), or why there are none:
+    `absent` says what was not at hand."""
 
     what: Wanted
     wall_seconds: float = 0.0
@@ -79,7 +81,8 @@ def digest_files(paths: Iterable[Path]) -> str:
 
 
 def write(folder: Path, result: Result) -> Path:
-    """The file's path, after it was put in its place at once."""
+    """The file's path, after it was put in its place at once. Replicates are kept of the lake's measures, of single
+    scenarios those of the main measure alone."""
     told = {
         "version": VERSION,
         **asdict(result.what),
@@ -88,7 +91,7 @@ def write(folder: Path, result: Result) -> Path:
         "overall": {name: found.packed() for name, found in result.overall.items()},
         "scenarios": {name: _packed(found) for name, found in result.scenarios.items()},
     }
-    return write_atomically(result.what.path(folder), json.dumps(told, indent=1, allow_nan=False) + "\n")
+    return write_atomically(result.what.path(folder), json.dumps(told, separators=(",", ":"), allow_nan=False) + "\n")
 
 
 def read(path: Path, expected: Wanted | None = None) -> Result:
@@ -133,7 +136,8 @@ def _holds(folder: Path, wanted: Wanted) -> bool:
 
 def _packed(found: ScenarioMeasures) -> dict[str, Any]:
     kept = {f.name: getattr(found, f.name) for f in fields(found)}
-    return kept | {"measures": {name: measure.packed() for name, measure in found.measures.items()}}
+    alone = {name: Measured(measure.value, np.zeros(0)) for name, measure in found.measures.items() if name != MAIN}
+    return kept | {"measures": {name: measure.packed() for name, measure in {**found.measures, **alone}.items()}}
 
 
 def _result(told: Mapping[str, Any]) -> Result:

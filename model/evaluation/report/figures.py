@@ -6,9 +6,10 @@ from html import escape
 import numpy as np
 
 from model.evaluation.comparison import summarise
+from model.evaluation.measures import MAIN
 from model.evaluation.pictures import SIDE, Picture
 from model.evaluation.ranking import DECILES
-from model.evaluation.report.plan import CHANCE, MAIN, Book
+from model.evaluation.report.plan import CHANCE, Book
 from model.evaluation.report.svg import Bar, Frame, Line, bars, legend, lines, scatter
 from model.evaluation.results import Result
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from feature_repo.contracts.errors import FoundError
 from model.evaluation.comparison import by_method, difference, summarise
+from model.evaluation.measures import MAIN
 from model.evaluation.results import Result
 
-MAIN = "auc"
-"""The measure that orders methods."""
 CHANCE = 0.5
 MOST_DRAWN = 6
 """Past six colours nobody can tell lines apart."""

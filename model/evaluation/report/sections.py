@@ -1,5 +1,6 @@
 """The order of a report, the same in Markdown and HTML."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.evaluation.report.plan import Book
@@ -31,8 +32,9 @@ class Section:
     lake: str = ""
 
 
-def sections(book: Book) -> list[Section]:
-    """Who is first, all lakes at a glance, the paper's margins, each lake in full, and how to read it."""
+def sections(book: Book, more: Sequence[Section] = ()) -> list[Section]:
+    """Who is first, all lakes at a glance, the paper's margins, what more there is, each lake in full, and how to read
+    it."""
     plan = book.plan
     found = [
         Section("In short", (*verdicts(book), *plan.remarks)),
@@ -40,7 +42,7 @@ def sections(book: Book) -> list[Section]:
     ]
     if plan.comparisons:
         found.append(Section("Beside the paper", tables=(margins(book),)))
-    return [*found, *(_lake(book, lake) for lake in plan.lakes), Section("How to read this", READING)]
+    return [*found, *more, *(_lake(book, lake) for lake in plan.lakes), Section("How to read this", READING)]
 
 
 def _lake(book: Book, lake: str) -> Section:

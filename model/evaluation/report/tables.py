@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.evaluation.comparison import Difference, difference, size_factor, summarise
-from model.evaluation.measures import LOWER_IS_BETTER, MEASURES
-from model.evaluation.report.plan import MAIN, Book, Method
+from model.evaluation.measures import LOWER_IS_BETTER, MAIN, MEASURES
+from model.evaluation.report.plan import Book, Method
 from model.evaluation.results import Result
 
 SPECIFICITY = "specificity"

@@ -9,6 +9,7 @@ from model.evaluation.report import write_report
 from model.evaluation.results import read_all
 from model.evaluation.suite.compute import Lake, compute, pending, pictures_of
 from model.evaluation.suite.families import Family, families
+from model.evaluation.suite.notes import notes_of, pending_notes, take_notes
 from model.evaluation.suite.report import plan
 
 
@@ -28,11 +29,14 @@ def main() -> None:
             lake, chosen = Lake.open(given.lake, given.runs or Path()), _chosen(given.methods)
             if given.pending:
                 missing = pending(lake, chosen, given.results, seeds=given.seeds)
-                print(f"{lake.name}: {len(missing)} results to compute")
-                sys.exit(1 if missing else 0)
+                notes = pending_notes(lake, chosen, given.results, seeds=given.seeds)
+                print(f"{lake.name}: {len(missing)} results and {len(notes)} notes to compute")
+                sys.exit(1 if missing or notes else 0)
             compute(lake, chosen, given.results, seeds=given.seeds)
+            take_notes(lake, chosen, given.results, seeds=given.seeds)
         shown = plan(families(), sorted({result.what.lake for result in read_all(given.results)}))
-        write_report(given.results, shown, text=given.text, html=given.html, pictures=pictures_of(given.results))
+        beside = {"pictures": pictures_of(given.results), "notes": notes_of(given.results)}
+        write_report(given.results, shown, text=given.text, html=given.html, **beside)
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
