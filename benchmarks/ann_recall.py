@@ -56,7 +56,7 @@ def measured(milvus: Milvus, index: UserIndex, population: Any, queries: "np.nda
                 search_params=index.search_parameters(fetched),
             )[0]
         seconds.append(time.perf_counter() - started)
-        place = np.array([names[hit["entity"]["user_id"]] for hit in found])
+        place = np.array([names[hit["entity"]["user_id"]] for hit in found], np.int64)
         assert (buckets[place] < below).all()
         right = int((inner_products(vectors[place], query) >= last - 1e-9).sum())
         recalls.append(min(right, len(best)) / len(best))
