@@ -93,7 +93,7 @@ def run(given: argparse.Namespace, uri: str) -> dict[str, Any]:
         index.drop(NAME)
     norms = np.quantile(np.linalg.norm(vectors, axis=1), [0, 0.1, 0.5, 0.9, 1]).round(2).tolist()
     return {
-        "index": "Milvus server, HNSW" if given.uri else "Milvus Lite, FLAT",
+        "index": "Milvus server, FLAT" if given.uri else "Milvus Lite, FLAT",
         "like": given.workdir.parents[1].name if "evaluation" in given.workdir.parts else given.workdir.name,
         "users": given.users,
         "width": vectors.shape[1],
