@@ -136,8 +136,8 @@ class UserIndex:
     def create(self, publication: Publication) -> None:
         """An empty, loaded collection, searched by an exact scan.
 
-        On users' vectors a graph is wrong: they share one direction and differ in norm, and HNSW (M 16, ef 1,128) found
-        34 % of the best 1,000 of 30,000 users, 1 % behind a filter by 10 % (benchmarks/ann_recall.py). Collections made
+        HNSW (M 16, ef 1,128) found 34 % of the best 1,000 of 30,000 made-up users like real ones, 1 % behind a filter by
+        10 %: one run on Milvus 2.3.5, its cause not yet isolated (benchmarks/results). Collections made
         before keep their index until a new model replaces them.
         """
         index = MilvusClient.prepare_index_params()
