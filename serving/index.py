@@ -136,9 +136,9 @@ class UserIndex:
     def create(self, publication: Publication) -> None:
         """An empty, loaded collection, searched by an exact scan.
 
-        HNSW (M 16, ef 1,128) found 34 % of the best 1,000 of 30,000 made-up users like real ones, 1 % behind a filter by
-        10 %: one run on Milvus 2.3.5, its cause not yet isolated (benchmarks/results). Collections made
-        before keep their index until a new model replaces them.
+        HNSW (M 16, ef 1,128) found 34 % of the best 1,000 of 30,000 made-up users like real ones, 1 % behind a filter
+        by 10 %: one run on Milvus 2.3.5, its cause not yet isolated (benchmarks/results). Collections made before keep
+        their index until a new model replaces them.
         """
         index = MilvusClient.prepare_index_params()
         index.add_index("vector", index_type="FLAT", metric_type="IP")
