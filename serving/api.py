@@ -50,7 +50,7 @@ TheDesk = Annotated[Desk, Depends(_desk)]
 @router.post(
     "/v1/audiences:target",
     response_model=AudienceMessage,
-    responses=documented(*_UNREADY, *_MISREAD, *_FILTERED),
+    responses=documented(*_UNREADY, *_MISREAD, *_FILTERED, e.AudienceTooLarge),
     tags=["audiences"],
 )
 def target(asked: TargetRequest, desk: TheDesk) -> Any:

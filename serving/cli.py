@@ -108,6 +108,12 @@ def _narrowed(given: argparse.Namespace) -> dict[str, list[str]]:
     return {"filters": given.filter, "exclude": _users(given.exclude)}
 
 
+def _export(given: argparse.Namespace, settings: Settings) -> int:
+    limits = {"--ds": given.ds, "--size": given.size, "--minimum-probability": given.minimum_probability}
+    asked = [f"{name}={value}" for name, value in limits.items() if value is not None]
+    return _spark("export_audience", settings, f"--demand={given.demand}", f"--out={given.out}", *asked)
+
+
 def _serve(_: argparse.Namespace, settings: Settings) -> int:
     from serving.app import serve
 
@@ -225,6 +231,14 @@ def _add_audiences(command: Command) -> None:
     lookalike.add_argument("--demand", default="", help="what they have in common, in one sentence")
     _add_asking(lookalike)
     _add_json(lookalike)
+
+    export = command("export", "all users that a sentence describes, scored one by one, as a file", _export)
+    export.add_argument("demand", metavar="SENTENCE")
+    export.add_argument("--out", required=True, metavar="FILE", help="a .csv, .parquet or .jsonl file")
+    export.add_argument("--size", type=_positive, help="how many users")
+    export.add_argument("--minimum-probability", type=float, metavar="P", help="no user below it")
+    export.add_argument("--ds", type=_day, help="the day of the embeddings (default: what the index answers by)")
+    export.add_argument("--workdir", metavar="DIR")
 
     serve = command("serve", "answer by HTTP", _serve)
     serve.add_argument("--workdir", metavar="DIR")

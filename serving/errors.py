@@ -57,7 +57,7 @@ class VersionsDisagree(ServingError):
 class AudienceTooLarge(ServingError):
     status = 422
     code = "audience_too_large"
-    hint = "Ask for fewer users, or split the audience by several demands."
+    hint = "Ask for fewer users; `found export SENTENCE --size N --out FILE` writes any number of those of a sentence."
 
 
 class UnknownUsers(ServingError):

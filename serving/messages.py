@@ -9,7 +9,15 @@ from serving.filters import MOST_FILTERS, MOST_VALUES
 from serving.index import MOST_USERS
 from serving.question import MOST_CHARACTERS, MOST_CONDITIONS, MOST_SENTENCES, Question, question_of
 
-Size = Annotated[int, Field(ge=1, le=MOST_USERS, description="how many users are wanted", examples=[20])]
+Size = Annotated[
+    int,
+    Field(
+        ge=1,
+        description="how many users are wanted; `found export` writes more than this maximum",
+        examples=[20],
+        json_schema_extra={"maximum": MOST_USERS},  # refused by the desk, whose error says what to do
+    ),
+]
 Demand = Annotated[
     str,
     Field(

@@ -171,7 +171,7 @@ def test_health_and_readiness(client):
         ("target", {"demand": "  "}, 422, "empty_demand", "a demand must be a sentence, found an empty one"),
         ("target", {}, 422, "empty_demand", "a demand must be a sentence, found an empty one"),
         ("target", {"demand": "x", "size": 0}, 422, "invalid_request", "body.size: Input should be greater than"),
-        ("target", {"demand": "x", "size": 16_385}, 422, "invalid_request", "less than or equal to 16384"),
+        ("target", {"demand": "x", "size": 16_385}, 422, "audience_too_large", "at most 16384 users"),
         ("target", {"demand": "x", "sise": 5}, 422, "invalid_request", "body.sise: Extra inputs are not permitted"),
         ("target", {"demand": "x", "minimum_probability": 2}, 422, "invalid_request", "body.minimum_probability"),
         ("lookalike", {"positives": []}, 422, "no_seeds", "needs positive seeds, found none"),
