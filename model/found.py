@@ -21,6 +21,8 @@ from feature_repo.contracts.names import SCHEMA_VERSION
 from feature_repo.contracts.templates import TEMPLATE_VERSION
 from feature_repo.contracts.windows import day_number
 from model.batch import UserBatch, View, input_hashes, nobody, user_batch
+from model.calibration.calibration import Calibration
+from model.calibration.past import Past
 from model.config import Recipe
 from model.encoders import encoders, made_by
 from model.late import LateInteraction, WeightedTexts, by_user
@@ -57,6 +59,7 @@ class FoundModel(nn.Module):
         self.late = LateInteraction(recipe)
         self.words = frozenset(vocabulary.words)
         self.version = ""
+        self.calibration: Calibration | None = None
 
     @property
     def device(self) -> torch.device:
@@ -124,7 +127,15 @@ class FoundModel(nn.Module):
 
     @torch.no_grad()
     def read_demands(self, demands: Sequence[str], day: date) -> list[Demand]:
-        """The sentences for the cut-off at 00:00 UTC of `day`."""
+        """The sentences for the cut-off at 00:00 UTC of `day`; calibrated, where the model has a calibration."""
+        asked, calibration = self.uncalibrated(demands, day), self.calibration
+        if calibration is None:
+            return asked
+        return [calibration.calibrated(self, said, demand, day) for said, demand in zip(demands, asked, strict=True)]
+
+    @torch.no_grad()
+    def uncalibrated(self, demands: Sequence[str], day: date) -> list[Demand]:
+        """The sentences as they were trained: they rank alike, their log odds are less."""
         return self.demands(self.text.live([self.read(demand) for demand in demands]), day)
 
     def demands(self, encoded_NE: Tensor, day: date) -> list[Demand]:
@@ -241,7 +252,9 @@ class FoundModel(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: Path | str) -> "FoundModel":
-        """The model in `folder`. Raises FoundError where it is missing or of another version."""
+        """The model in `folder`, with its calibration, where one lies there.
+
+        Raises FoundError where the model is missing or either is of another version."""
         path = Path(folder)
         if not (path / CONFIG).exists():
             raise FoundError(
@@ -258,4 +271,6 @@ class FoundModel(nn.Module):
         model = cls(recipe, vocabulary, space, metadata=document["metadata"])
         model.load_own_state(state, str(path / WEIGHTS))
         model.version = document["version"]
+        past = Past.load(path, model=model.version)
+        model.calibration = None if past is None else Calibration(past)
         return model.eval()

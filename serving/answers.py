@@ -64,6 +64,12 @@ class AnyOneFilterMessage(Response):
 FilterMessages = list[OneFilterMessage | AnyOneFilterMessage]
 
 
+class ExpectedMessage(Response):
+    size: float = Field(description="how many users of the index will do it, by the model's probabilities")
+    low: float = Field(description="the true number lies between low and high in 80 % of cases")
+    high: float
+
+
 class AudienceMessage(Versions):
     demand: str
     users: list[MemberMessage] = Field(description="best first")
@@ -72,6 +78,9 @@ class AudienceMessage(Versions):
     conditions: list[dict[str, Any]] = Field(description="the demand's conditions; may be edited and asked again")
     filters: FilterMessages = Field(description="those of the request and of the demand's words")
     default_filters: FilterMessages = Field(description="those of the server, which apply to every request")
+    expected: ExpectedMessage | None = Field(
+        description="null for seeds, several sentences, filters or rules, and where the model is not calibrated"
+    )
 
 
 class DecileMessage(Response):

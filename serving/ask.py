@@ -69,7 +69,16 @@ def render(audience: Mapping[str, Any], heading: str) -> str:
     """User, probability and the nearest text of the user's history; then how the demand was read."""
     rows = [(user["user_id"], f"{user['probability']:.3f}", _reason(user["reasons"])) for user in audience["users"]]
     answered = "model {model_version}, collection {collection}, as of {ds}".format_map(audience)
-    return "\n".join([f"{heading} ({answered})", table(("user", "probability", "reason"), rows), *_told(audience)])
+    size = _size(audience.get("expected"))
+    shown = f"{heading} ({answered})\n{size}{table(('user', 'probability', 'reason'), rows)}"
+    return "\n".join([shown, *_told(audience)])
+
+
+def _size(expected: Mapping[str, float] | None) -> str:
+    """How many users are expected to do it, on a line of its own; nothing where nobody knows."""
+    if expected is None:
+        return ""
+    return "{size:,.0f} users are expected to do it (80 %: {low:,.0f} to {high:,.0f})\n".format_map(expected)
 
 
 def _told(audience: Mapping[str, Any]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model.calibration.size import Expected
 from serving.filters import Condition
 from serving.question import Asked
 from serving.reasons import Reason
@@ -22,6 +23,9 @@ class Demand(Protocol):
 
     @property
     def vector(self) -> Vectors: ...
+
+    @property
+    def spread(self) -> float | None: ...
 
 
 class DemandModel(Protocol):
@@ -93,7 +97,9 @@ class Rewritten:
 class Audience:
     """The users, best first, and what answered. `negatives` are the seeds that were drawn, if any were.
 
-    `filters` are those of the question and of the demand's words; `default_filters` apply to every question.
+    `filters` are those of the question and of the demand's words; `default_filters` apply to every question. `expected`
+    says how many users of the whole index will do it; None for seeds, for several sentences, with filters or rules, and
+    where the model is not calibrated.
     """
 
     users: tuple[Member, ...]
@@ -107,6 +113,7 @@ class Audience:
     conditions: tuple[dict[str, Any], ...] = ()
     filters: tuple[Condition, ...] = ()
     default_filters: tuple[Condition, ...] = ()
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from model.calibration.size import Expected, expected
+from model.scores import inner_products
 from serving.audience import (
     Audience,
     Demand,
@@ -43,7 +45,7 @@ MOST_EXPLAINED = 100
 MOST_SEEDS_READ = 20
 """Without a demand, the histories of this many positives say what a reason should be near to."""
 POPULATION = 1_000
-"""How many users say what is usual, when seeds are answered."""
+"""How many users say what is usual: when seeds are answered, and when the size of an audience is told."""
 SAMPLED = 10
 """So many users of a preview are shown."""
 TEXTS_SHOWN = 5
@@ -77,17 +79,20 @@ class Targeting:
 
     def target(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Audience:
         """The `size` likeliest users of those at or above the minimum probability and within the filters."""
-        reading, likely = self._asked(question, size, minimum_probability)
-        return self._answered(question, reading, likely)
+        reading, demands, likely = self._asked(question, size, minimum_probability)
+        return replace(self._answered(question, reading, likely), expected=self._expected(question, reading, demands))
 
     def preview(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Preview:
         """What `target` would answer, in figures and with a sample of the users."""
-        reading, likely = self._asked(question, size, minimum_probability)
+        reading, demands, likely = self._asked(question, size, minimum_probability)
         limits = self._limits(question, reading)
         probabilities = np.array([user.probability for user in likely])
         mean, interval = precision(probabilities)
         return Preview(
-            audience=self._answered(question, reading, likely[:SAMPLED]),
+            audience=replace(
+                self._answered(question, reading, likely[:SAMPLED]),
+                expected=self._expected(question, reading, demands),
+            ),
             size=len(likely),
             eligible=self.index.count(self.publication.collection, limits.condition),
             eligible_is_upper_bound=bool(limits.rules),
@@ -96,12 +101,12 @@ class Targeting:
             deciles=deciles(probabilities),
         )
 
-    def _asked(self, question: Question, size: int, minimum: float) -> tuple[Reading, list[Scored]]:
+    def _asked(self, question: Question, size: int, minimum: float) -> tuple[Reading, Sequence[Demand], list[Scored]]:
         reading = self.reader.read(question)
         limits = self._limits(question, reading)
         demands = self.model.read_demands([sentence.text for sentence in reading.asked], self.day)
         found = self.ranking.best(reading.asked, demands, size, limits)
-        return reading, [user for user in found if user.probability >= minimum]
+        return reading, demands, [user for user in found if user.probability >= minimum]
 
     def _limits(self, question: Question, reading: Reading) -> Limits:
         filters = (*question.filters, *reading.filters)
@@ -125,6 +130,18 @@ class Targeting:
         return tuple(
             History(rule.name, tuple(own[:TEXTS_SHOWN]), len(rule.keys)) for rule, own in zip(rules, texts, strict=True)
         )
+
+    def _expected(self, question: Question, reading: Reading, demands: Sequence[Demand]) -> Expected | None:
+        """How many users of the index will do it, by a sample of them; of one sentence without filters and rules."""
+        if len(demands) != 1 or reading.asked[0].negated or question.filters or reading.filters or reading.rules:
+            return None
+        (demand,), name = demands, self.publication.collection
+        users = self.index.sample(name, POPULATION, seed=_SEED)
+        if demand.spread is None or not users:
+            return None
+        vectors, texts = self._stored(users)
+        scores = self.model.rescore(inner_products(vectors, demand.vector), texts, self.vectors, demand)
+        return expected(self.model.probabilities(scores), self.index.count(name), demand.spread)
 
     def lookalike(
         self, positives: Sequence[str], *, negatives: Sequence[str] = (), question: Question = NO_QUESTION, size: int

@@ -36,6 +36,7 @@ def words_vector(text: str) -> np.ndarray:
 @dataclass
 class Read:
     vector: np.ndarray
+    spread: float | None = None
 
 
 @dataclass

@@ -28,6 +28,7 @@ from serving_doubles import (
 from feature_repo.contracts.settings import Settings
 from serving import running
 from serving.app import create_app
+from serving.ask import render
 from serving.desk import Desk
 from serving.index import open_index
 from serving.publish import publish
@@ -106,6 +107,22 @@ def test_a_sentence_gives_users_with_probabilities_reasons_and_versions(client):
         assert user["probability"] == pytest.approx(1 / (1 + np.exp(-user["score"])))
         assert user["reasons"][0]["text"] == "picnic basket"
         assert 0 < user["reasons"][0]["similarity"] <= 1.0001
+
+
+def test_a_calibrated_model_says_how_many_users_to_expect(client, monkeypatch):
+    asked = {"demand": "a picnic basket", "size": USERS}
+    assert client.post("/v1/audiences:target", json=asked).json()["expected"] is None
+    read = WordModel.read_demands
+    monkeypatch.setattr(WordModel, "read_demands", lambda *asked: [replace(d, spread=0.4) for d in read(*asked)])
+
+    found = client.post("/v1/audiences:target", json=asked).json()
+
+    probabilities = [user["probability"] for user in found["users"]]
+    assert len(probabilities) == USERS and found["expected"]["size"] == pytest.approx(sum(probabilities))
+    assert 0 < found["expected"]["low"] < found["expected"]["size"] < found["expected"]["high"] <= USERS
+    assert "25 users are expected to do it (80 %: 14 to 40)" in render(
+        found | {"expected": {"size": 25.2, "low": 14.1, "high": 40.0}}, "audience"
+    )
 
 
 def test_the_texts_of_a_history_rank_what_the_index_found(fresh):
