@@ -18,6 +18,7 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import BEHAVIOUR_SOURCES
 from feature_repo.contracts.settings import Settings, read_settings
 from model import pointers
+from model.calibration.learn import calibrate
 from model.config import Optimisation, Recipe
 from model.data import Cutoffs, Loader, Pairs, array, open_pairs
 from model.distributed import Ranks, join, leave
@@ -101,6 +102,8 @@ def main() -> None:
         if ranks.is_first:
             if arguments.stage == 2 and settings.vector_size:
                 version = shorten(job.models, settings.vector_size)
+            if arguments.stage == 2 and job.recipe.alignment != "infonce":
+                print(calibrate(job.models / version, job.pairs, settings.work.text_cache), flush=True)
             print(f"stage {arguments.stage}: model {version} in {job.models}", flush=True)
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -111,18 +114,19 @@ def main() -> None:
 
 def stage1(job: Job) -> str:
     """Pre-trains the user encoders; returns the version written below models/stage1."""
-    torch.manual_seed(job.seed)
-    _, texts = _texts(job)
-    model = FoundModel(
-        job.recipe,
-        _vocabulary(job),
-        TextSpace.of(np.asarray(texts.vectors[1:]), _future_counts(job.pairs, texts)),
-        metadata=_metadata(job),
-    )
+    model, texts = _drawn(job)
     return _trained(job, model, SelfSupervised(model, texts), 1, job.recipe.stage1, job.models / "stage1")
 
 
-def stage2(job: Job) -> str:
+def without_stage1(job: Job) -> str:
+    """Leaves below models/stage1 what stage 1 starts from: every weight as it is drawn (an ablation)."""
+    model, _ = _drawn(job)
+    version = model.eval().save_pretrained(job.models / "stage1")
+    pointers.set_current(job.models / "stage1", version)
+    return version
+
+
+def stage2(job: Job, alignment: type[Alignment] = Alignment) -> str:
     """Aligns users and sentences from the stage-1 model; returns the version, now the current model."""
     model = FoundModel.from_pretrained(pointers.current(job.models / "stage1", missing="run `--stage 1` first"))
     if model.metadata["pairs"] != job.pairs.manifest["fingerprint"] or model.recipe != job.recipe:
@@ -138,7 +142,15 @@ def stage2(job: Job) -> str:
             f"text cache hit rate {job.encoder.hit_rate:.1%}",
             flush=True,
         )
-    return _trained(job, model, Alignment(model, texts, sentences), 2, job.recipe.stage2, job.models)
+    return _trained(job, model, alignment(model, texts, sentences), 2, job.recipe.stage2, job.models)
+
+
+def _drawn(job: Job) -> tuple[FoundModel, TextTable]:
+    """The model before any training, and the vectors of the texts."""
+    torch.manual_seed(job.seed)
+    _, texts = _texts(job)
+    space = TextSpace.of(np.asarray(texts.vectors[1:]), _future_counts(job.pairs, texts))
+    return FoundModel(job.recipe, _vocabulary(job), space, metadata=_metadata(job)), texts
 
 
 def _trained(

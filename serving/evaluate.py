@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -23,7 +23,6 @@ MODEL = ("stage1", "stage2", "embed")
 """What a sub-run needs: nothing goes online and nothing is published."""
 _DONE = "done.json"
 
-ALL = ""
 QUICK = "found,recency,frequency,nearest_texts,heuristic"
 """The suite's methods that need no training of their own beside FOUND's."""
 
@@ -40,22 +39,30 @@ class SubRun:
         return f"{self.cutoff.isoformat()}_{self.horizon_days}d"
 
 
+@dataclass(frozen=True)
+class Suite:
+    """Which other methods are compared: families or kinds of them by name, "" for all. `train_lakes` are folders of
+    lakes on whose pairs a model is trained for a transfer; `results` is where results are kept, "" for WORKDIR."""
+
+    methods: str = ""
+    train_lakes: tuple[str, ...] = ()
+    results: str = ""
+
+
+TRANSFER = "found,nearest_texts,transfer"
+"""The methods of an evaluation that names lakes to train on, and no suite."""
+
+
 def evaluate_lake(
-    settings: Settings,
-    *,
-    ranks: int,
-    fresh: bool,
-    seeds: int = 1,
-    suite: bool = False,
-    methods: str = ALL,
-    results: str = "",
+    settings: Settings, *, ranks: int, fresh: bool, seeds: int = 1, suite: Suite | None = None
 ) -> Progress:
     """Trains and embeds once per (cut-off, horizon) of the scenarios and per seed, then scores all of them; with
-    `suite` every baseline as well, or those of `methods`, comma-separated.
+    `suite` other methods as well.
 
     A sub-run that is complete for the same lake and settings is kept, unless `fresh`.
     """
     refuse_missing_lake(settings)
+    others = [_train_lake(settings, lake) for lake in (suite.train_lakes if suite else ())]
     runs = sub_runs(Path(settings.lake) / "scenarios" / "scenarios.yaml")
     root = settings.work.root / "evaluation"
     started: list[tuple[SubRun, Settings]] = []
@@ -63,17 +70,41 @@ def evaluate_lake(
         data = replace(settings, workdir=str(root / run.folder), horizon_days=run.horizon_days)
         every = [_seeded(data, seed) for seed in range(seeds)]
         started += [(run, sub) for sub in every if fresh or not (_is_done(data) and _is_done(sub))]
-    steps = 1 + suite + sum(len(_steps(sub)) for _, sub in started)
+    unbuilt = [(run, other) for run, other in others if not _is_done(other)]
+    steps = 1 + bool(suite) + len(unbuilt) + sum(len(_steps(sub)) for _, sub in started)
     progress = Progress(steps, logs=settings.work.root / "logs" / "evaluation")
     for run, sub in started:
         print(f"{run.folder}: training on futures that end by {run.cutoff}" + f", seed {sub.seed}" * (seeds > 1))
         _prepare(sub, texts=settings.work)
         progress.run(_named(run, sub), step_values(run.cutoff, ranks), environment(sub, os.environ))
-        (Path(sub.workdir) / _DONE).write_text(json.dumps({"fingerprint": _fingerprint(sub)}))
-    kept = Path(results) if results else settings.work.root / "results"
-    last = [*([_suite(settings, root, seeds, kept, methods)] if suite else []), _scoring(settings, root, seeds)]
-    progress.run(last, {}, environment(settings, os.environ))
+        _set_done(sub)
+    for run, other in unbuilt:
+        _prepare(other, texts=settings.work)
+        progress.run([_pairs_of(other)], step_values(run.cutoff, ranks), environment(other, os.environ))
+        _set_done(other)
+    compared = [_suite(settings, root, seeds, suite, [other for _, other in others])] if suite else []
+    progress.run([*compared, _scoring(settings, root, seeds)], {}, environment(settings, os.environ))
     return progress
+
+
+def _train_lake(settings: Settings, lake: str) -> tuple[SubRun, Settings]:
+    """The newest sub-run of another lake, whose pairs are trained on: that of its own evaluation in the work directory
+    beside this one, where it is complete with the same settings, else one below this work directory."""
+    refuse_missing_lake(replace(settings, lake=lake))
+    if Path(lake).resolve() == Path(settings.lake).resolve():
+        raise FoundError(f"a transfer trains on other lakes than it is tested on, found {lake} as both: leave it out.")
+    run, work, name = sub_runs(Path(lake) / "scenarios" / "scenarios.yaml")[-1], settings.work.root, Path(lake).name
+    beside, below = (
+        replace(settings, lake=lake, workdir=str(root / "evaluation" / run.folder), horizon_days=run.horizon_days)
+        for root in (work.parent / name, work / "train-lakes" / name)
+    )
+    return run, beside if _is_done(beside) else below
+
+
+def _pairs_of(other: Settings) -> Step:
+    step = next(step for step in TRAINING if step.name == "pairs")
+    name = Path(other.lake).name
+    return replace(step, name=f"pairs_{name}", heading=f"window histories and futures of {name}, to train on")
 
 
 def _seeded(sub: Settings, seed: int) -> Settings:
@@ -133,15 +164,25 @@ def _scoring(settings: Settings, root: Path, seeds: int) -> Step:
     )
 
 
-def _suite(settings: Settings, root: Path, seeds: int, results: Path, methods: str) -> Step:
+def _suite(settings: Settings, root: Path, seeds: int, suite: Suite, others: Sequence[Settings] = ()) -> Step:
+    results = Path(suite.results) if suite.results else settings.work.root / "results"
+    chosen = {
+        "--methods": suite.methods,
+        "--train-lakes": ",".join(other.lake for other in others),
+        "--train-pairs": ",".join(str(other.work.pairs) for other in others),
+    }
+    extra = [word for option, value in chosen.items() if value for word in (option, value)]
     command = ("python", "-m", "model.evaluation.suite", "--lake", settings.lake, "--seeds", str(seeds))
-    chosen = ("--methods", methods) if methods else ()
     report = ("--text", str(settings.work.root / "results.md"), "--html", str(settings.work.root / "results.html"))
     return Step(
         "suite",
-        (*command, *chosen, "--runs", str(root), "--results", str(results.absolute()), *report),
-        heading="fit every baseline on the same pairs and compare",
+        (*command, "--runs", str(root), "--results", str(results.absolute()), *report, *extra),
+        heading="fit every other method on the same pairs and compare",
     )
+
+
+def _set_done(sub: Settings) -> None:
+    (Path(sub.workdir) / _DONE).write_text(json.dumps({"fingerprint": _fingerprint(sub)}))
 
 
 def _is_done(sub: Settings) -> bool:

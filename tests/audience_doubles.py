@@ -5,7 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fastapi.testclient import TestClient
-from serving_doubles import DAY, WordModel, answer_by_difference, embedded, write_embeddings, write_features
+from serving_doubles import (
+    DAY,
+    WordModel,
+    answer_by_difference,
+    embedded,
+    write_embeddings,
+    write_features,
+    write_profile,
+)
 
 from feature_repo.contracts.settings import Settings
 from serving.app import create_app
@@ -27,6 +35,7 @@ def published(root: Path, **settings: object) -> Settings:
     """The settings of a work directory with forty published users."""
     made = Settings(workdir=str(root), horizon_days=30, **settings)
     write_embeddings(made.work, DAY, embedded(USERS))
+    write_profile(made.work, DAY, {"age": [20.0 + at for at in range(USERS)]})
     write_features(made, DAY, USERS)
     with open_index(made) as index:
         publish(index, made.work, DAY)

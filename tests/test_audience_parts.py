@@ -13,6 +13,7 @@ import pytest
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import NOTHING, text_key
+from model.calibration.size import Expected
 from model.rewriting.document import Behaviour, Profile, Rewritten
 from serving.audiences.counting import Clause, Counting, Need, stated, unknown
 from serving.audiences.errors import InvalidSeedFile
@@ -56,6 +57,14 @@ def test_the_interval_holds_its_level_and_no_narrower_one_of_equal_tails_does():
 def test_a_certain_promise_has_no_width(chances, told):
     found = predicted(chances)
     assert (found["expected"], found["low"], found["high"], found["level"]) == (*told, 0.8)
+
+
+def test_a_calibrated_model_widens_the_interval_by_what_it_may_be_off():
+    chances = [0.1] * 1_000
+    chance, known = predicted(chances), predicted(chances, Expected(size=500.0, low=251.0, high=900.0))
+    assert (known["expected"], known["low"], known["high"]) == (pytest.approx(100.0), 50, 200)
+    assert known["method"] != chance["method"] and 50 < chance["low"] < chance["high"] < 200
+    assert predicted([0.9] * 10, Expected(9.0, 1.0, 9.0))["high"] == 10
 
 
 # -- the hold-out

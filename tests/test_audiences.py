@@ -52,7 +52,8 @@ def test_an_audience_is_what_the_unstored_route_answers(client):
     assert audience["id"].startswith("aud_") and audience["name"] == "Picnic, June"
     assert {name: audience[name] for name in VERSIONS} == VERSIONS
     assert (audience["status"], audience["progress"], audience["kind"], audience["size"]) == ("ready", 1, "target", 10)
-    assert audience["request"] == {**asked, "counts_when": []} and audience["demand"] == "a picnic basket"
+    unasked = {"sentences": None, "conditions": None, "filters": [], "counts_when": []}
+    assert audience["request"] == asked | unasked and audience["demand"] == "a picnic basket"
     assert audience["horizon_days"] == 30 and audience["backtest"] is None and audience["error"] is None
     lines = client.get(f"/v1/audiences/{audience['id']}/members?format=jsonl").text.splitlines()
     members = [json.loads(line) for line in lines]
@@ -62,6 +63,22 @@ def test_an_audience_is_what_the_unstored_route_answers(client):
     ]
     assert audience["prediction"]["expected"] == pytest.approx(sum(user["probability"] for user in direct))
     assert audience["prediction"]["low"] <= audience["prediction"]["expected"] <= audience["prediction"]["high"]
+
+
+def test_filters_and_excluded_users_are_kept_and_obeyed(client):
+    filters = [{"field": "age", "op": ">", "value": 35}]
+    asked = {"demand": "a picnic basket", "size": 30, "exclude_users": PICNIC[-3:], "filters": filters}
+    direct = client.post("/v1/audiences:target", json=asked)
+    assert direct.status_code == 200, direct.text
+
+    audience = created(client, **asked)
+
+    lines = client.get(f"/v1/audiences/{audience['id']}/members?format=jsonl").text.splitlines()
+    members = [json.loads(line)["user_id"] for line in lines]
+    assert members == [user["user_id"] for user in direct.json()["users"]] and not set(members) & set(
+        [*PICNIC[-3:], *PICNIC[:4]]
+    )
+    assert audience["request"]["filters"] == filters and "exclude_users" not in audience["request"]
 
 
 def test_what_cannot_be_counted_says_why(client):
@@ -184,14 +201,14 @@ def test_seeds_are_looked_at_and_the_unknown_left_out(client):
     assert audience["diagnostics"]["users"] == [{"user_id": "eve", "note": "unknown"}]
     assert [finding["code"] for finding in audience["diagnostics"]["findings"]] == ["unknown_users"]
     assert audience["diagnostics"]["figures"]["separation"] == 1.0
-    assert audience["request"] == {"demand": "", "size": 2, "counts_when": []}
+    assert audience["request"] == {"demand": "", "filters": [], "size": 2, "counts_when": []}
 
 
 @pytest.mark.parametrize(
     ("asked", "status", "code", "told"),
     [
         ({"demand": "x"}, 422, "invalid_request", "body.target.name: Field required"),
-        ({"name": "a"}, 422, "invalid_request", "body.target.demand: Field required"),
+        ({"name": "a"}, 422, "empty_demand", "a demand must be a sentence, found an empty one"),
         ({"name": "a", "demand": "x", "sise": 1}, 422, "invalid_request", "Extra inputs are not permitted"),
         ({"name": "a", "demand": "x", "holdout_share": 0.6}, 422, "invalid_request", "less than or equal to 0.5"),
         ([], 422, "invalid_request", "body"),

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -19,14 +21,26 @@ from feature_repo.contracts.steps import SPARK_CONF_DIR, Step
 from serving import evaluate as evaluator
 from serving import run as runner
 from serving.cli import main
-from serving.evaluate import SubRun, evaluate_lake, sub_runs
+from serving.evaluate import SubRun, Suite, evaluate_lake, sub_runs
 from serving.plan import plan
 from serving.processes import StepFailed, environment, run_process
 from serving.progress import Progress, table
 from serving.run import run_lake
 
-COMMANDS = ("generate", "import-dataset", "validate", "run", "evaluate", "target", "lookalike", "serve", "rollback")
-COMMANDS += ("audiences", "backtest")
+COMMANDS = (
+    "generate",
+    "import-dataset",
+    "validate",
+    "run",
+    "evaluate",
+    "target",
+    "lookalike",
+    "export",
+    "serve",
+    "rollback",
+    "audiences",
+    "backtest",
+)
 REPORT = {"ends": "2011-09-01T00:00:00+00:00", "first_event": "2009-12-01T07:45:00+00:00"}
 
 
@@ -302,19 +316,87 @@ def test_every_seed_trains_its_own_models_of_the_same_data(trivial_steps, settin
 
 def test_the_suite_runs_before_the_scores_and_keeps_its_results_where_it_is_told(trivial_steps, settings, monkeypatch):
     monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "print('the table')"))
-    where = settings.work.root
-    command = evaluator._suite(settings, where / "evaluation", 2, where / "results", evaluator.ALL).command
     asked = []
     suite = python_step("suite", "pass")
+    command = evaluator._suite(settings, settings.work.root / "evaluation", 2, Suite()).command
+    told = evaluator._suite(settings, Path("runs"), 2, Suite("recency,ablations", results="kept")).command
     monkeypatch.setattr(evaluator, "_suite", lambda *given: asked.append(given[2:]) or suite)
 
-    plain = evaluate_lake(settings, ranks=1, fresh=False, suite=True)
-    elsewhere = evaluate_lake(settings, ranks=1, fresh=False, seeds=2, suite=True, results="kept")
+    plain = evaluate_lake(settings, ranks=1, fresh=False, suite=Suite())
+    elsewhere = evaluate_lake(settings, ranks=1, fresh=False, seeds=2, suite=Suite(results="kept"))
 
     assert [step.name for step in plain.finished[-2:]] == ["suite", "scores"] and plain.last_output() == "the table"
     assert [step.name for step in elsewhere.finished[-2:]] == ["suite", "scores"]
-    assert [each[:2] for each in asked] == [(1, where / "results"), (2, Path("kept"))]
+    assert asked == [(1, Suite(), []), (2, Suite(results="kept"), [])]
     assert command[:7] == ("python", "-m", "model.evaluation.suite", "--lake", settings.lake, "--seeds", "2")
+    assert str(settings.work.root / "results") in command and "--methods" not in command
+    assert told[-2:] == ("--methods", "recency,ablations") and str(Path("kept").absolute()) in told
+
+
+def test_a_transfer_builds_the_pairs_of_the_other_lakes_once(trivial_steps, settings, lake, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "pass"))
+    other = shutil.copytree(lake, tmp_path / "other")
+    make, commands = evaluator._suite, []
+    monkeypatch.setattr(
+        evaluator, "_suite", lambda *given: commands.append(make(*given).command) or python_step("suite", "pass")
+    )
+    suite = Suite("transfer", (str(other),))
+
+    first = evaluate_lake(settings, ranks=1, fresh=False, suite=suite)
+    again = evaluate_lake(settings, ranks=1, fresh=False, suite=suite)
+
+    below = settings.work.root / "train-lakes" / "other" / "evaluation" / "2011-06-01_90d"
+    assert [f.name for f in first.finished[-3:]] == ["pairs_other", "suite", "scores"]
+    assert [f.name for f in again.finished] == ["suite", "scores"]
+    assert (below / "ran.txt").read_text().splitlines() == ["pairs 90 2011-06-01 2011-06-01 auto:16 1"]
+    assert commands[0] == commands[1]
+    assert commands[0][-4:] == ("--train-lakes", str(other), "--train-pairs", str(below / "pairs"))
+
+
+def test_a_transfer_takes_the_pairs_of_an_evaluation_beside_it(trivial_steps, settings, lake, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "pass"))
+    monkeypatch.setattr(
+        evaluator, "_suite", lambda *given: told.append(given[4][0].workdir) or python_step("s", "pass")
+    )
+    other, told = shutil.copytree(lake, tmp_path / "other"), []
+    evaluate_lake(replace(settings, lake=str(other), workdir=str(tmp_path / "other-work")), ranks=1, fresh=False)
+    (tmp_path / "runs").mkdir()
+    beside = replace(settings, lake=str(other), workdir=str(tmp_path / "runs" / "other"))
+    evaluate_lake(beside, ranks=1, fresh=False)
+
+    own = replace(settings, workdir=str(tmp_path / "runs" / "lake"))
+    evaluate_lake(own, ranks=1, fresh=False, suite=Suite("transfer", (str(other),)))
+
+    assert told == [str(tmp_path / "runs" / "other" / "evaluation" / "2011-06-01_90d")]
+
+
+def test_a_lake_to_train_on_that_is_none_is_refused_before_anything_is_trained(trivial_steps, settings):
+    with pytest.raises(FoundError, match=r"a lake is a folder with a lake\.yaml, found none in no/lake"):
+        evaluate_lake(settings, ranks=1, fresh=False, suite=Suite("transfer", ("no/lake",)))
+    with pytest.raises(FoundError, match=r"a transfer trains on other lakes than it is tested on, found .* as both"):
+        evaluate_lake(settings, ranks=1, fresh=False, suite=Suite("transfer", (settings.lake,)))
+    assert not (settings.work.root / "evaluation").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "suite"),
+    [
+        ([], None),
+        (["--suite", "all"], Suite()),
+        (["--suite", "quick"], Suite(evaluator.QUICK)),
+        (["--methods", "ablations"], Suite("ablations")),
+        (["--train-lakes", "/a,/b"], Suite("found,nearest_texts,transfer", ("/a", "/b"))),
+        (["--suite", "all", "--train-lakes", "/a", "--results", "r"], Suite("", ("/a",), "r")),
+    ],
+)
+def test_the_command_says_what_is_compared(options, suite, settings, monkeypatch, capsys):
+    asked = {}
+    done = Progress(1, logs=settings.work.root)
+    monkeypatch.setattr(done, "last_output", lambda: "the table")
+    monkeypatch.setattr(evaluator, "evaluate_lake", lambda *_, **named: asked.update(named) or done)
+    assert main(["evaluate", settings.lake, "--workdir", settings.workdir, *options]) == 0
+    assert asked["suite"] == suite
+    assert ("results.html" in capsys.readouterr().out) == (suite is not None)
 
 
 def test_an_evaluation_of_a_changed_lake_or_of_other_settings_trains_again(trivial_steps, settings, lake, monkeypatch):
@@ -366,12 +448,20 @@ def test_a_table_is_as_wide_as_its_cells():
     )
 
 
-def test_the_quick_suite_names_methods_that_exist_and_hands_them_on(settings):
+def test_an_export_is_a_spark_job_with_only_what_was_asked(monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr("serving.processes.run_in_foreground", lambda argv, environ: ran.append((argv, environ)) or 0)
+    command = ["export", "-40 % off hunters", "--out", "a.csv", "--size", "20000", "--workdir", str(tmp_path)]
+
+    assert main([command[0], *command[2:], "--", command[1]]) == 0
+
+    (argv, environ) = ran[0]
+    assert argv[0] == "spark-submit" and argv[1].endswith("spark_jobs/export_audience.py")
+    assert argv[2:] == ["--demand=-40 % off hunters", "--out=a.csv", "--size=20000"]
+    assert environ["FOUND_WORKDIR"] == str(tmp_path)
+
+
+def test_the_quick_suite_names_methods_that_exist():
     from model.evaluation.suite.families import families
 
-    command = evaluator._suite(settings, settings.work.root, 1, settings.work.root, evaluator.QUICK).command
-    assert command[7:9] == ("--methods", evaluator.QUICK)
     assert set(evaluator.QUICK.split(",")) <= {family.name for family in families()}
-    assert (
-        "--methods" not in evaluator._suite(settings, settings.work.root, 1, settings.work.root, evaluator.ALL).command
-    )

@@ -9,9 +9,11 @@ import pytest
 from made_results import PLAN, WORTH, result, results
 
 from feature_repo.contracts.errors import FoundError
+from model.evaluation.comparison import difference
 from model.evaluation.pictures import SIDE, Picture, picture, read_pictures, write_picture
-from model.evaluation.report import Comparison, Method, markdown, page, write_report
+from model.evaluation.report import Comparison, Method, Study, markdown, page, write_report
 from model.evaluation.report.plan import Book
+from model.evaluation.report.studies import study_tables
 from model.evaluation.report.svg import ticks
 from model.evaluation.report.tables import all_measures, margins, overview, per_scenario, standings, verdicts
 from model.evaluation.results import write
@@ -141,6 +143,65 @@ def test_margins_are_in_points_beside_the_papers(book):
 
     assert [cell.text for cell in table.rows[1]][:3] == ["zero-shot over recency", "precision", "+10"]
     assert re.fullmatch(r"\+\d+\.\d \([+-]\d+\.\d to \+\d+\.\d\)", table.rows[1][3].text)
+
+
+# studies
+
+
+def studied(*extra, against=("found",)):
+    changed = (Method("no-texts", "without texts", "study"), Method("no-one", "without anybody", "study"))
+    plan = replace(PLAN, studies=(Study("Ablations", "What each part is worth.", changed, against),))
+    return Book(plan, [*results(), *extra])
+
+
+def as_method(name, one):
+    return replace(one, what=replace(one.what, method=name))
+
+
+def test_a_study_shows_each_change_less_ours_on_the_seeds_that_both_have():
+    changed = as_method("no-texts", result("msdp", "shop", 1))
+    (table,) = study_tables(studied(changed))
+    expected = difference([changed], [result("found", "shop", 1)], "auc")
+
+    assert table.header == ("method", "shop", "less FOUND", "films", "less FOUND")
+    assert [cells[0].text for cells in table.rows] == ["FOUND", "without texts"]
+    assert table.rows[1][2].text == f"{expected.value:+.3f} ({expected.low:+.3f} to {expected.high:+.3f})"
+    assert table.rows[1][2].best and expected.high < 0
+    assert [cell.text for cell in table.rows[0]][2] == "-"
+    assert [cell.text for cell in table.rows[1]][3:] == ["not computed yet", "-"]
+
+
+def test_a_study_of_which_nothing_is_known_has_no_table_and_no_section():
+    assert study_tables(studied()) == []
+    assert "one thing changed" not in markdown.render(studied())
+
+
+def test_a_study_says_why_a_row_is_absent_and_other_tables_are_not_longer_for_it():
+    why = replace(result("msdp", "shop"), scenarios={}, overall={}, absent="the lake has no texts.")
+    book = studied(as_method("no-texts", why), against=("found", "recency"))
+    (table,) = study_tables(book)
+
+    assert [cells[0].text for cells in table.rows] == ["FOUND", "Recency", "without texts"]
+    assert table.rows[2][1].text == "absent: the lake has no texts." and table.rows[2][1].quiet
+    assert table.rows[1][2].text.startswith("-0.")
+    assert overview(book, "zero-shot").rows == overview(studied(), "zero-shot").rows
+    assert markdown.render(book).count("without texts") == 1
+
+
+def test_a_study_against_a_stranger_is_refused():
+    with pytest.raises(FoundError, match=r"the report's plan names \['nobody'\], which are no methods of it"):
+        studied(against=("nobody",))
+
+
+def test_margins_of_a_study_are_taken_on_the_seeds_that_both_have():
+    changed = as_method("no-texts", result("msdp", "shop", 1))
+    book = studied(changed)
+    book.plan = replace(
+        book.plan, comparisons=(Comparison("over itself without texts", "found", "no-texts", ("auc",)),)
+    )
+    expected = difference([result("found", "shop", 1)], [changed], "auc")
+
+    assert margins(book).rows[0][3].text.startswith(f"{expected.value * 100:+.1f} (")
 
 
 def test_the_verdict_names_our_place_on_every_lake(book):

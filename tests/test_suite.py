@@ -20,7 +20,7 @@ from model.evaluation.scenarios import read_labels
 from model.evaluation.suite.__main__ import main
 from model.evaluation.suite.bench import FEW, places
 from model.evaluation.suite.compute import Lake, compute
-from model.evaluation.suite.families import ALL_LABELS, ZERO_SHOT, families
+from model.evaluation.suite.families import ALL_LABELS, ZERO_SHOT, demands_with_labels, families
 from model.evaluation.suite.probe import probe
 from model.evaluation.suite.report import plan
 from model.evaluation.suite.sources import PACKAGE, sources
@@ -70,6 +70,14 @@ def test_seeds_are_fit_labels_the_same_for_every_method_of_a_seed(place, lake):
         assert few.labels.sum() == min(FEW, positives // 2) and (few.labels == 0).sum() == FEW
         assert set(few.rows) <= set(every.rows)
         np.testing.assert_array_equal(few.rows, place.seeds(chosen, FEW).rows)
+
+
+def test_all_labels_say_how_many_do_it(place):
+    model = place.run.model
+    for chosen, demand in zip(place.scenarios, demands_with_labels(place), strict=True):
+        seeds = place.seeds(chosen)
+        score = model.score(place.embedded, demand, place.run.vectors)[seeds.rows]
+        assert model.probabilities(score).mean() == pytest.approx(seeds.labels.mean(), abs=0.02)
 
 
 def test_eval_labels_change_no_answer(place, lake):
@@ -188,7 +196,7 @@ def test_the_command_computes_and_writes_the_report(lake, tmp_path, monkeypatch,
     assert "<html" in page and "with 5+5 seeds" in page and page.count("t-SNE of the directions") == 2
     assert json.loads((tmp_path / "results" / "tiny" / "found.0.json").read_text())["lake"] == "tiny"
     assert exit_of(*options, "--methods", "magic") == 2
-    assert "unknown methods ['magic']; methods are ['arallm', " in capsys.readouterr().err
+    assert "unknown methods ['magic']; methods are ['ablation-behaviour', " in capsys.readouterr().err
 
 
 def test_labels_of_the_eval_split_are_all_that_measures_see(lake, tmp_path):

@@ -45,6 +45,12 @@ class Settings:
     mlflow_uri: str = ""
     export_hosts: str = ""
     export_secret: str = ""
+    demand_language: str = "en"
+    denied_fields: str = (
+        "race, ethnicity, religion, political_opinion, trade_union, health, disability, sexual_orientation"
+    )
+    default_filters: str = ""
+    suppressed_users: str = ""
 
     @property
     def lengths(self) -> Lengths:

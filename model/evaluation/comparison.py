@@ -97,6 +97,13 @@ def difference(
     return Difference(a.value - b.value, *interval(a.replicate_R - b.replicate_R))
 
 
+def same_seeds(one: Sequence[Result], other: Sequence[Result]) -> tuple[list[Result], list[Result]]:
+    """The results of either for the seeds that both have."""
+    seeds = {result.what.seed for result in one} & {result.what.seed for result in other}
+    first, second = ([result for result in results if result.what.seed in seeds] for results in (one, other))
+    return first, second
+
+
 def _of_seed(result: Result, measure: str, scenario: str | None) -> Measured:
     if scenario is not None:
         found = result.scenarios.get(scenario)

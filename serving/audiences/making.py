@@ -12,6 +12,7 @@ import numpy as np
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
+from serving.audience import Audience
 from serving.audiences import counting
 from serving.audiences.counting import Counting, Meaning
 from serving.audiences.holdout import drawn
@@ -28,12 +29,13 @@ from serving.audiences.seeds import UNKNOWN, Diagnosis, diagnosed
 from serving.audiences.store import AudienceStore
 from serving.desk import Desk
 from serving.errors import InvalidRequest, ServingError, UnknownUsers
-from serving.targeting import Audience
+from serving.question import question_of
 
 LOOKED, ANSWERED, READ = 0.1, 0.8, 0.9
 """Progress: the seeds were looked at, the desk has answered, what counts is known."""
 _USUAL = 1_000
 _SEED = 0
+_QUESTION = ("demand", "sentences", "conditions", "filters", "exclude_users")
 _UNASKABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """Control characters that a Milvus expression cannot spell: no user of an index has them."""
 _log = logging.getLogger(__name__)
@@ -73,7 +75,11 @@ class Maker:
 
     def _asked(self, kind: str, asked: Mapping[str, Any]) -> Audience:
         """The desk's own answer to the same body that the unstored routes take."""
-        return self._desk.target(**asked) if kind == "target" else self._desk.lookalike(**asked)
+        question = question_of(**{name: value for name, value in asked.items() if name in _QUESTION})
+        rest = {name: value for name, value in asked.items() if name not in _QUESTION}
+        if kind == "target":
+            return self._desk.target(question, **rest)
+        return self._desk.lookalike(question=question, **rest)
 
     def _looked_at(self, name: str, asked: dict[str, Any]) -> Diagnosis:
         """The diagnosis of the seeds; those that the index does not know are taken out of `asked`.
@@ -118,7 +124,7 @@ class Maker:
             horizon_days=windows[0],
             gap_days=windows[1],
             counting=counts.to_dict(),
-            prediction=predicted([member.probability for member in members]),
+            prediction=predicted([member.probability for member in members], answer.expected),
             diagnostics=diagnosis.document() if diagnosis else {},
         )
 

@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from serving.answers import Response, Versions
 from serving.audiences.records import NewAudience, StoredAudience
-from serving.messages import LookalikeRequest, Request, Response, TargetRequest, Versions
+from serving.messages import LookalikeRequest, Request, TargetRequest
 
 MOST_TEXTS = 1_000
 Name = Annotated[str, Field(min_length=1, max_length=200, examples=["Picnic, June"])]

@@ -5,23 +5,36 @@ holds chance alone; where the probabilities themselves are off, the truth lies o
 """
 
 from collections.abc import Sequence
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.calibration.size import Expected
+
 LEVEL = 0.8
 METHOD = "sum of probabilities, Poisson-binomial interval"
+CALIBRATED = "sum of probabilities, interval of the calibration and of chance"
 _WIDEST = 12.0
 _AT_LEAST = 30
 """Counts further from the mean than 12 standard deviations and 30 have a probability below 1e-25: they are left out."""
 
 
-def predicted(probabilities: Sequence[float]) -> dict[str, Any]:
-    """expected, low, high (both counts included), level and method."""
+def predicted(probabilities: Sequence[float], everybody: Expected | None = None) -> dict[str, Any]:
+    """expected, low, high (both counts included), level and method.
+
+    `everybody` is what a calibrated model expects of all users: how far that may be off, as a factor, holds for a part
+    of them, too.
+    """
     chances = np.asarray(probabilities, dtype=np.float64)
-    low, high = interval(chances, LEVEL)
-    return {"expected": float(chances.sum()), "low": low, "high": high, "level": LEVEL, "method": METHOD}
+    size, (low, high) = float(chances.sum()), interval(chances, LEVEL)
+    told = {"expected": size, "low": low, "high": high, "level": LEVEL, "method": METHOD}
+    if everybody is None or everybody.low <= 0:
+        return told
+    off = everybody.size / everybody.low
+    low, high = min(low, floor(size / off)), min(len(chances), max(high, ceil(size * off)))
+    return told | {"low": low, "high": high, "method": CALIBRATED}
 
 
 def interval(chances: NDArray[np.float64], level: float) -> tuple[int, int]:

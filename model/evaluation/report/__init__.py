@@ -7,10 +7,10 @@ from model.evaluation.notes import read_notes
 from model.evaluation.pictures import read_pictures
 from model.evaluation.report import markdown, page
 from model.evaluation.report.noted import noted
-from model.evaluation.report.plan import Book, Comparison, Method, Plan
+from model.evaluation.report.plan import Book, Comparison, Method, Plan, Study
 from model.evaluation.results import read_all
 
-__all__ = ["Comparison", "Method", "Plan", "write_report"]
+__all__ = ["Comparison", "Method", "Plan", "Study", "write_report"]
 
 
 def write_report(

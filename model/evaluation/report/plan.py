@@ -38,8 +38,19 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Study:
+    """Changes to our own method, in a table of their own: each less each of `against`."""
+
+    title: str
+    note: str
+    methods: tuple[Method, ...]
+    against: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
-    """`ours` is the method whose place is told in words; `drawn` are those in the figures."""
+    """`ours` is the method whose place is told in words; `drawn` are those in the figures. The methods of `studies` are
+    in no other table, but comparisons may name them."""
 
     title: str
     preface: tuple[str, ...]
@@ -49,10 +60,12 @@ class Plan:
     drawn: tuple[str, ...]
     comparisons: tuple[Comparison, ...] = ()
     remarks: tuple[str, ...] = ()
+    studies: tuple[Study, ...] = ()
 
     def __post_init__(self) -> None:
-        known = [method.name for method in self.methods]
+        known = [method.name for method in (*self.methods, *(m for study in self.studies for m in study.methods))]
         named = {self.ours, *self.drawn, *(name for c in self.comparisons for name in (c.one, c.other))}
+        named |= {name for study in self.studies for name in study.against}
         if strange := sorted(named - set(known)):
             raise FoundError(f"the report's plan names {strange}, which are no methods of it: it has {known}.")
         if len(self.drawn) > MOST_DRAWN:
@@ -66,8 +79,11 @@ class Plan:
             found.setdefault(method.group, []).append(method)
         return found
 
+    def method(self, name: str) -> Method:
+        return next(method for method in self.methods if method.name == name)
+
     def title_of(self, name: str) -> str:
-        return next(method.title for method in self.methods if method.name == name)
+        return self.method(name).title
 
 
 class Book:
@@ -81,6 +97,10 @@ class Book:
     def of(self, lake: str, method: str) -> list[Result]:
         """The results of all seeds; empty where there are none."""
         return self._found.get((lake, method), [])
+
+    def knows(self, lake: str, method: str) -> bool:
+        """Is there a result, or a reason why there is none?"""
+        return (lake, method) in self._found or (lake, method) in self._absent
 
     def absence(self, lake: str, method: str) -> str:
         """Why a method has no result on a lake."""

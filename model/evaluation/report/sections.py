@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.evaluation.report.plan import Book
+from model.evaluation.report.studies import study_tables
 from model.evaluation.report.tables import Table, all_measures, margins, overview, per_scenario, standings, verdicts
 
 READING = (
@@ -33,8 +34,8 @@ class Section:
 
 
 def sections(book: Book, more: Sequence[Section] = ()) -> list[Section]:
-    """Who is first, all lakes at a glance, the paper's margins, what more there is, each lake in full, and how to read
-    it."""
+    """Who is first, all lakes at a glance, the paper's margins, what each part is worth, what more there is, each lake,
+    and how to read it."""
     plan = book.plan
     found = [
         Section("In short", (*verdicts(book), *plan.remarks)),
@@ -42,6 +43,8 @@ def sections(book: Book, more: Sequence[Section] = ()) -> list[Section]:
     ]
     if plan.comparisons:
         found.append(Section("Beside the paper", tables=(margins(book),)))
+    if studies := study_tables(book):
+        found.append(Section("Ours with one thing changed", tables=tuple(studies)))
     return [*found, *more, *(_lake(book, lake) for lake in plan.lakes), Section("How to read this", READING)]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.evaluation.comparison import Difference, difference, size_factor, summarise
+from model.evaluation.comparison import Difference, difference, same_seeds, size_factor, summarise
 from model.evaluation.measures import LOWER_IS_BETTER, MAIN, MEASURES
 from model.evaluation.report.plan import Book, Method
 from model.evaluation.results import Result
@@ -124,7 +124,7 @@ def _verdict(book: Book, lake: str) -> str:
     other = order[1] if place == 0 else order[0]
     found = difference(book.of(lake, ours.name), book.of(lake, other.name), MAIN)
     where = f"first of {len(order)}" if place == 0 else f"number {place + 1} of {len(order)}"
-    held = "" if found is None else f", {_interval(found)}, which {'holds' if found.holds else 'does not hold'}"
+    held = "" if found is None else f", {interval_text(found)}, which {'holds' if found.holds else 'does not hold'}"
     return f"{lake}: {ours.title} is {where} by mean AUC; {'next' if place == 0 else 'first'} is {other.title}{held}."
 
 
@@ -138,14 +138,14 @@ def _overview_cell(book: Book, lake: str, method: Method, *, best: bool) -> Cell
     results = book.of(lake, method.name)
     if not results:
         return Cell(book.absence(lake, method.name), quiet=True)
-    text = f"{_figure(results, MAIN)} / {_figure(results, SPECIFICITY, spread=False, digits=2)}"
+    text = f"{figure(results, MAIN)} / {figure(results, SPECIFICITY, spread=False, digits=2)}"
     if doubt := book.doubt(lake, method):
         return Cell(f"not reproduced ({doubt}): {text}", quiet=True)
     return Cell(text, best=best)
 
 
 def _measure_column(book: Book, lake: str, methods: Sequence[Method], name: str) -> list[Cell]:
-    cells = [Cell(_figure(book.of(lake, method.name), name)) for method in methods]
+    cells = [Cell(figure(book.of(lake, method.name), name)) for method in methods]
     return _marked(cells, [_value(book, lake, method, name) for method in methods], name)
 
 
@@ -186,24 +186,24 @@ def _behind(book: Book, lake: str, best: Method, method: Method) -> tuple[Cell, 
     names = sorted(one[0].scenarios)
     signs = [d.sign for name in names if (d := difference(one, other, MAIN, name))]
     counts = f"{signs.count(1)} / {signs.count(-1)} / {signs.count(0)}"
-    return Cell(method.title), Cell(_interval(found)), Cell("yes" if found.holds else "no"), Cell(counts)
+    return Cell(method.title), Cell(interval_text(found)), Cell("yes" if found.holds else "no"), Cell(counts)
 
 
 def _margins(book: Book, one: str, other: str, measure: str) -> list[Cell]:
     cells = []
     for lake in book.plan.lakes:
-        found = difference(book.of(lake, one), book.of(lake, other), measure)
-        text = NONE if found is None else _interval(found, factor=100, digits=1)
+        found = difference(*same_seeds(book.of(lake, one), book.of(lake, other)), measure)
+        text = NONE if found is None else interval_text(found, factor=100, digits=1)
         cells.append(Cell(text, best=found is not None and found.holds, quiet=found is None))
     return cells
 
 
-def _interval(found: Difference, *, factor: float = 1, digits: int = 3) -> str:
+def interval_text(found: Difference, *, factor: float = 1, digits: int = 3) -> str:
     value, low, high = (f"{number * factor:+.{digits}f}" for number in (found.value, found.low, found.high))
     return f"{value} ({low} to {high})"
 
 
-def _figure(results: Sequence[Result], name: str, *, spread: bool = True, digits: int = 3) -> str:
+def figure(results: Sequence[Result], name: str, *, spread: bool = True, digits: int = 3) -> str:
     found = summarise(results, name)
     if found is None:
         return NONE

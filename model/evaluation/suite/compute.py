@@ -48,18 +48,8 @@ class Lake:
         fit, held_out = (read_labels(labels, split) for split in ("fit", "eval"))
         documents = folder / SCENARIOS / "scenarios.yaml"
         scenarios = tuple(read_scenarios(documents))
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-        contents = [[str(path.relative_to(folder)), digest_files([path])] for path in files]
-        return cls(
-            folder.name,
-            scenarios,
-            fit,
-            held_out,
-            runs,
-            digest(contents),
-            read_hard(labels),
-            read_paraphrases(documents),
-        )
+        told = digest_folder(folder), read_hard(labels), read_paraphrases(documents)
+        return cls(folder.name, scenarios, fit, held_out, runs, *told)
 
     @property
     def candidates(self) -> dict[str, Candidates]:
@@ -77,7 +67,7 @@ class Lake:
 
 def pending(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int) -> list[Wanted]:
     """What `compute` would write."""
-    rows = [(family, row, seed) for family in families for row in family.rows for seed in range(seeds)]
+    rows = [(family, row, seed) for family in families for row in family.rows for seed in _seeds(family, seeds)]
     return results.pending(folder, [_wanted(lake, *each) for each in rows])
 
 
@@ -88,7 +78,7 @@ def compute(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int,
     refuse_late_pairs(lake.scenarios, lake.runs)
     for seed in range(seeds):
         found = places(lake.scenarios, lake.fit, lake.held_out, lake.runs, seed, lake.hard)
-        for family in families:
+        for family in (family for family in families if seed in _seeds(family, seeds)):
             wanted = {row.name: _wanted(lake, family, row, seed) for row in family.rows}
             if results.pending(folder, list(wanted.values())):
                 started = time.monotonic()
@@ -105,8 +95,20 @@ def pictures_of(results: Path) -> Path:
     return results.with_name(f"{results.name}-pictures")
 
 
+def digest_folder(folder: Path) -> str:
+    """Of every file of a lake but hidden ones: its path in the folder and its content."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return digest([[str(path.relative_to(folder)), digest_files([path])] for path in files])
+
+
+def _seeds(family: Family, seeds: int) -> range:
+    return range(seeds if family.most_seeds is None else min(seeds, family.most_seeds))
+
+
 def _wanted(lake: Lake, family: Family, row: Row, seed: int) -> Wanted:
-    fingerprint = Fingerprint(lake.data, digest_files(family.code), digest(found_default().to_dict()))
+    recipe = found_default().to_dict()
+    chosen = {"recipe": recipe, "setup": dict(family.setup)} if family.setup else recipe
+    fingerprint = Fingerprint(lake.data, digest_files(family.code), digest(chosen))
     return Wanted(row.name, lake.name, seed, fingerprint)
 
 
@@ -116,7 +118,7 @@ def _results(lake: Lake, family: Family, found: Sequence[Place], wanted: Mapping
         asked = [family.ask(place) for place in found]
     except NotApplicable as error:
         return [Result(what, absent=str(error)) for what in wanted.values()]
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - started + sum(map(family.spent, found))
     candidates = lake.candidates
     return [
         _result(lake, candidates, row, wanted[row.name], [answers[row.name] for answers in asked], seconds)

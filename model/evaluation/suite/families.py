@@ -1,23 +1,30 @@
 """A family is what is fitted once and fills several rows: zero-shot, with a few seeds, with the fit labels, and the
 random twin that a learned method must beat."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from feature_repo.contracts.names import Workdir
+from model import pointers
 from model.baselines.protocol import LOG_ODDS, Embedder, Method, Ranker, Scores, SeedRanker, Seeds, answers
 from model.baselines.registry import METHODS
+from model.calibration.line import fit_line
 from model.evaluation.suite.bench import FEW, Answers, Place
 from model.evaluation.suite.hard import hard_seeds
 from model.evaluation.suite.probe import probe
 from model.evaluation.suite.sources import sources
 from model.few_shot import answer_seeds
+from model.records import RECORD
 from model.vectors import Demand, Users
 
 ZERO_SHOT, FEW_SHOT, ALL_LABELS = "the sentence alone", f"{FEW}+{FEW} seeds", "all fit labels"
 FOUND = "found"
+METHODS_KIND = "methods"
 FEW_SUFFIX, ALL_SUFFIX, PROBE_SUFFIX, TWIN_SUFFIX = "+few", "+fit", "+probe", "-random"
 HARD_SUFFIX = "+hard"
 POPULATION = 1_000
@@ -40,12 +47,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Family:
-    """`ask` gives the answers of each row in one place; `code` is what they depend on."""
+    """`ask` gives the answers of each row in one place; `code` is what they depend on, and `setup` where the code
+    serves several families. `spent` are the seconds of a place's training that `ask` finds done. Families of one `kind`
+    may be named together; of some at most `most_seeds` are asked."""
 
     name: str
     rows: tuple[Row, ...]
     ask: Callable[[Place], Mapping[str, Answers]] = field(repr=False)
     code: tuple[Path, ...] = field(repr=False)
+    setup: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    spent: Callable[[Place], float] = field(default=lambda _: 0.0, repr=False)
+    kind: str = METHODS_KIND
+    most_seeds: int | None = None
 
 
 def families() -> list[Family]:
@@ -61,7 +74,9 @@ def _found() -> Family:
         Row(FOUND + ALL_SUFFIX, "FOUND, sentence corrected by the labels", ALL_LABELS, of_odds=True),
         Row(FOUND + PROBE_SUFFIX, "FOUND, linear probe of its vectors", ALL_LABELS, of_odds=True),
     )
-    return Family(FOUND, rows, _ask_found, sources(*FOUND_CODE))
+    return Family(
+        FOUND, rows, _ask_found, sources(*FOUND_CODE), spent=lambda place: training_seconds(place.work, place.seed)
+    )
 
 
 def _ask_found(place: Place) -> dict[str, Answers]:
@@ -69,7 +84,7 @@ def _ask_found(place: Place) -> dict[str, Answers]:
     asked = {
         FOUND: model.read_demands(place.demands, place.scenarios[0].cutoff),
         FOUND + FEW_SUFFIX: demands_with_seeds(place, FEW),
-        FOUND + ALL_SUFFIX: demands_with_seeds(place),
+        FOUND + ALL_SUFFIX: demands_with_labels(place),
     }
     scores = {
         name: np.stack([model.score(users, demand, vectors) for demand in given], 1) for name, given in asked.items()
@@ -80,6 +95,16 @@ def _ask_found(place: Place) -> dict[str, Answers]:
     )
     scores[FOUND + PROBE_SUFFIX] = _probed(users.vectors, place)
     return {name: place.answers(score_BC) for name, score_BC in scores.items()}
+
+
+def training_seconds(work: Workdir, seed: int) -> float:
+    """What both stages of the project's own model took, by its records."""
+    models = work.seeded(seed).models
+    folders = [
+        pointers.current(folder, missing="run `found evaluate`, which trains it")
+        for folder in (models / "stage1", models)
+    ]
+    return float(sum(json.loads((folder / RECORD).read_text())["seconds"] for folder in folders))
 
 
 def demands_with_seeds(place: Place, side: int = 0) -> list[Demand]:
@@ -97,6 +122,17 @@ def demands_of(place: Place, given: Sequence[Seeds]) -> list[Demand]:
         found.append(
             answer_seeds(place.run.model, scenario.demand, scenario.cutoff, near, far, population, place.run.vectors)
         )
+    return found
+
+
+def demands_with_labels(place: Place) -> list[Demand]:
+    """Each scenario's demand as all its fit labels correct it. These are a sample of the candidates and so say how many
+    do it as well: the line of the log odds is fitted to them."""
+    found = []
+    for scenario, demand in zip(place.scenarios, demands_with_seeds(place), strict=True):
+        seeds = place.seeds(scenario)
+        score_S = place.run.model.score(_these(place.embedded, seeds.rows), demand, place.run.vectors)
+        found.append(demand.moved(fit_line(score_S, seeds.labels)))
     return found
 
 

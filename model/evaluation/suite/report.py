@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 
-from model.evaluation.report import Comparison, Method, Plan
-from model.evaluation.suite.families import (
-    ALL_SUFFIX,
-    FEW_SUFFIX,
-    FOUND,
-    PROBE_SUFFIX,
-    Family,
-)
+from feature_repo.contracts.events import SOURCES
+from model.evaluation.report import Comparison, Method, Plan, Study
+from model.evaluation.suite.ablations import ABLATIONS, BEHAVIOUR, CONCATENATION, PAST, PREFIX
+from model.evaluation.suite.families import ALL_SUFFIX, FEW_SUFFIX, FOUND, PROBE_SUFFIX, Family, Row
+from model.evaluation.suite.transfer import TRANSFER, rows_among
 
 DECIDED = ("accuracy", "precision", "recall")
 PREFACE = (
@@ -21,26 +18,54 @@ PREFACE = (
 )
 
 
-def plan(families: Sequence[Family], lakes: Sequence[str]) -> Plan:
-    """The tables of these families on these lakes."""
-    rows = [row for family in families for row in family.rows if row.shown]
-    methods = tuple(Method(row.name, row.title, row.group, row.twin) for row in rows)
-    named = {method.name for method in methods}
-    comparisons = (
-        Comparison("zero-shot over ARALLM", FOUND, "arallm", DECIDED, "+10, +15, +10 points"),
-        Comparison("few-shot over U-MLP One4all", FOUND + FEW_SUFFIX, "u_mlp" + FEW_SUFFIX, DECIDED, "+5, +8, +5"),
-        Comparison(
-            "linear probe over CPC alone", FOUND + PROBE_SUFFIX, "cpc" + PROBE_SUFFIX, ("auc", "ks"), "+2 to +4"
-        ),
-        Comparison("linear probe over MSDP", FOUND + PROBE_SUFFIX, "msdp" + PROBE_SUFFIX, ("auc", "ks"), "+2 to +4"),
-        Comparison("zero-shot over concatenation", FOUND, "concatenation", ("auc", "specificity"), "+1"),
-        Comparison("zero-shot over the heuristic", FOUND, "heuristic", ("auc", "specificity")),
-        Comparison("zero-shot over 5 nearest texts", FOUND, "nearest_texts", ("auc", "specificity")),
-        Comparison(
-            "zero-shot over boosting with labels", FOUND, "gradient_boosting" + ALL_SUFFIX, ("auc", "specificity")
-        ),
+NEAREST = "nearest_texts"
+PROBED, ZERO = ("auc", "ks"), ("auc", "specificity")
+DECIDED_AND_AUC = ("auc", *DECIDED)
+
+
+def _probe_over(title: str, other: str, paper: str) -> Comparison:
+    return Comparison(f"linear probe over {title}", FOUND + PROBE_SUFFIX, other + PROBE_SUFFIX, PROBED, paper)
+
+
+def _over_ablation(title: str, name: str, paper: str) -> Comparison:
+    return Comparison(f"zero-shot over itself {title}", FOUND, name, DECIDED_AND_AUC, paper)
+
+
+COMPARISONS = (
+    Comparison("zero-shot over ARALLM", FOUND, "arallm", DECIDED, "+10, +15, +10 points"),
+    Comparison("few-shot over U-MLP One4all", FOUND + FEW_SUFFIX, "u_mlp" + FEW_SUFFIX, DECIDED, "+5, +8, +5"),
+    _probe_over("One4all, one source", "one4all", "+4 / +2"),
+    _probe_over("MSDP, one source", "msdp", "+4 / +2"),
+    _probe_over("CPC alone, one source", "cpc", "+2 to +4"),
+    _probe_over("TabTransformer, one source", "tab_transformer", "+12 / +13"),
+    _probe_over("text LM on searches, one source", "text_lm_searches", "+11 / +10"),
+    _probe_over("concatenation", "concatenation", "+3 / +3"),
+    Comparison("zero-shot over concatenation", FOUND, "concatenation", ZERO, "+1"),
+    _over_ablation("with fusion by concatenation", CONCATENATION, "accuracy, precision, recall: +1, +2, +1"),
+    _over_ablation("without any behaviour", BEHAVIOUR, "accuracy, precision, recall: +6, +8, +6"),
+    *(_over_ablation(f"without {source}", PREFIX + source, "positive") for source in SOURCES),
+    _over_ablation("with past text", PAST, "positive"),
+    Comparison("zero-shot over the heuristic", FOUND, "heuristic", ZERO),
+    Comparison("zero-shot over 5 nearest texts", FOUND, NEAREST, ZERO),
+    Comparison("zero-shot over boosting with labels", FOUND, "gradient_boosting" + ALL_SUFFIX, ZERO),
+)
+SOURCES_NOTE = "What each source, each part of the model and each choice of training is worth."
+TRANSFER_NOTE = (
+    "Both stages on other lakes, whose pairs end by their own scenarios' cut-offs; nothing of this lake is trained on."
+)
+
+
+def plan(families: Sequence[Family], lakes: Sequence[str], computed: Sequence[str] = ()) -> Plan:
+    """The tables of these families on these lakes. `computed` are names of results: which lakes a transfer was trained
+    on is found there."""
+    every = [row for family in families for row in family.rows if row.shown and row.group != TRANSFER]
+    methods = tuple(map(_method, (row for row in every if row.group != ABLATIONS)))
+    studies = (
+        Study("Ablations", SOURCES_NOTE, tuple(_method(row) for row in every if row.group == ABLATIONS), (FOUND,)),
+        Study("Transfer", TRANSFER_NOTE, tuple(map(_method, rows_among(computed))), (FOUND, NEAREST)),
     )
-    drawn = tuple(n for n in (FOUND, "heuristic", "nearest_texts", "frequency", "cpc", "arallm") if n in named)
+    named = {row.name for row in every}
+    drawn = tuple(n for n in (FOUND, "heuristic", NEAREST, "frequency", "cpc", "arallm") if n in named)
     return Plan(
         title="Results",
         preface=PREFACE,
@@ -48,5 +73,10 @@ def plan(families: Sequence[Family], lakes: Sequence[str]) -> Plan:
         methods=methods,
         ours=FOUND,
         drawn=drawn,
-        comparisons=tuple(c for c in comparisons if {c.one, c.other} <= named),
+        comparisons=tuple(c for c in COMPARISONS if {c.one, c.other} <= named),
+        studies=tuple(study for study in studies if study.methods and set(study.against) <= named),
     )
+
+
+def _method(row: Row) -> Method:
+    return Method(row.name, row.title, row.group, row.twin)
