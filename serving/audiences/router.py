@@ -37,6 +37,8 @@ from serving.problems import documented, problem_response
 MOST_PER_PAGE = 100
 LONGEST_WAIT_SECONDS = 60.0
 _UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
+_QUESTION = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
+_FILTERED = (e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
 _SEEDS = (e.UnknownUsers, e.NoSeeds, e.ContradictingSeeds, e.AudienceTooLarge, a.UnknownTexts)
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 
@@ -64,7 +66,7 @@ Wait = Annotated[
     response_model=StoredAudienceMessage,
     responses={
         202: {"model": StoredAudienceMessage, "description": "still queued or running: ask again by its id"},
-        **documented(*_UNREADY, *_SEEDS, a.IdempotencyConflict, a.QueueFull),
+        **documented(*_UNREADY, *_QUESTION, *_FILTERED, *_SEEDS, a.IdempotencyConflict, a.QueueFull),
     },
 )
 def create(
