@@ -1,7 +1,7 @@
 # Each verb, alone on a clean clone, does all set-up. Variables: see `make help`.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-slow lint results airflow airflow-stop clean
+.PHONY: help setup demo serve test test-slow lint results results-quick airflow airflow-stop clean
 
 LAKE ?= work/lakes/demo
 WORKDIR ?= work/$(notdir $(patsubst %/,%,$(LAKE)))
@@ -54,6 +54,10 @@ lint: setup ## ruff and mypy
 
 results: setup work-lake ## docs/results.md: every method on LAKES with SEEDS seeds; goes on where it was stopped
 	@scripts/results.sh $(SEEDS) $(LAKES)
+
+results-quick: setup ## a small generated lake, one seed, the methods that learn nothing beside FOUND: work/quick/results.md
+	@[ -f work/lakes/quick/lake.yaml ] || $(in_env) found generate --users 300 --seed 1 --out work/lakes/quick
+	@$(in_env) found evaluate work/lakes/quick --workdir work/quick --suite quick
 
 airflow: setup work-lake ## Airflow with both DAGs on this machine, until Ctrl-C or `make airflow-stop`
 	@$(settings) $(in_env) python scripts/run_airflow.py start

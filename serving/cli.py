@@ -68,12 +68,12 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _evaluate(given: argparse.Namespace, settings: Settings) -> int:
-    from serving.evaluate import TRANSFER, Suite, evaluate_lake
+    from serving.evaluate import QUICK, TRANSFER, Suite, evaluate_lake
 
     others = tuple(str(Path(lake).absolute()) for lake in filter(None, given.train_lakes.split(",")))
-    methods = given.methods or (TRANSFER if given.suite != "all" and others else "")
-    compared = given.suite == "all" or bool(methods)
-    suite = Suite(methods, others, given.results) if compared else None
+    unsaid = {"quick": QUICK, "found": TRANSFER if others else "", "all": ""}[given.suite]
+    methods = given.methods or unsaid
+    suite = Suite(methods, others, given.results) if given.suite == "all" or methods else None
     progress = evaluate_lake(settings, ranks=given.ranks, fresh=given.fresh, seeds=given.seeds, suite=suite)
     print(progress.last_output())
     print(f"\n{progress.table()}\n\nwritten to {settings.work.evaluation}")
@@ -181,7 +181,10 @@ def _add_models(command: Command) -> None:
     _add_training(evaluate)
     evaluate.add_argument("--seeds", type=_positive, default=1, help="models to train per cut-off (default: 1)")
     evaluate.add_argument(
-        "--suite", choices=("found", "all"), default="found", help="all: every baseline and ablation as well"
+        "--suite",
+        choices=("found", "quick", "all"),
+        default="found",
+        help="all: every baseline and ablation as well; quick: those that learn nothing",
     )
     evaluate.add_argument(
         "--methods", default="", metavar="A,B", help="of the suite only these; ablations, transfer: all of a kind"

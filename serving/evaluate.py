@@ -23,6 +23,9 @@ MODEL = ("stage1", "stage2", "embed")
 """What a sub-run needs: nothing goes online and nothing is published."""
 _DONE = "done.json"
 
+QUICK = "found,recency,frequency,nearest_texts,heuristic"
+"""The suite's methods that need no training of their own beside FOUND's."""
+
 
 @dataclass(frozen=True)
 class SubRun:

@@ -370,6 +370,7 @@ def test_a_lake_to_train_on_that_is_none_is_refused_before_anything_is_trained(t
     [
         ([], None),
         (["--suite", "all"], Suite()),
+        (["--suite", "quick"], Suite(evaluator.QUICK)),
         (["--methods", "ablations"], Suite("ablations")),
         (["--train-lakes", "/a,/b"], Suite("found,nearest_texts,transfer", ("/a", "/b"))),
         (["--suite", "all", "--train-lakes", "/a", "--results", "r"], Suite("", ("/a",), "r")),
@@ -432,3 +433,11 @@ def test_a_table_is_as_wide_as_its_cells():
     assert table(("user", "p"), [("u1", "0.5"), ("longer", "0.25")]) == (
         "user    p\n------  ----\nu1      0.5\nlonger  0.25"
     )
+
+
+def test_the_quick_suite_names_methods_that_exist_and_hands_them_on(settings):
+    from model.evaluation.suite.families import families
+
+    command = evaluator._suite(settings, settings.work.root, 1, Suite(evaluator.QUICK)).command
+    assert command[-2:] == ("--methods", evaluator.QUICK)
+    assert set(evaluator.QUICK.split(",")) <= {family.name for family in families()}

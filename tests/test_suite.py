@@ -113,10 +113,9 @@ def test_a_lake_without_searches_says_why_a_row_is_absent(lake, tmp_path):
     assert {result.absent for result in read_all(tmp_path)} == {"nobody searches in this lake."}
 
 
-def test_a_model_that_saw_the_future_is_refused(lake, tmp_path, trained, trained_folder, texts, text_cache, tiny_pairs):
+def test_a_model_that_saw_the_future_is_refused(lake, tmp_path, trained, trained_folder, texts, text_cache):
     early = CUTOFFS[-1]
-    run = write_run(tmp_path / "runs", trained.embed(some_users(8), texts), trained_folder, text_cache, cutoff=early)
-    (run / "pairs").symlink_to(tiny_pairs)
+    write_run(tmp_path / "runs", trained.embed(some_users(8), texts), trained_folder, text_cache, cutoff=early)
     write_scenarios(tmp_path / "late" / "scenarios", [scenario(0, cutoff=early)])
     with pytest.raises(FoundError, match="the model was trained on futures that pass the scenario's cut-off"):
         compute(Lake.open(tmp_path / "late", tmp_path / "runs"), quick()[:1], tmp_path / "results", seeds=1)
@@ -181,8 +180,9 @@ def test_the_command_computes_and_writes_the_report(lake, tmp_path, monkeypatch,
     assert "not computed" not in (tmp_path / "r.md").read_text(), "no lake, no table"
     run(*options, *few, *report)
     assert exit_of(*options, *few, "--pending") == 0
-    assert capsys.readouterr().out.startswith("tiny: 5 results to compute\n")
+    assert capsys.readouterr().out.startswith("tiny: 6 results and 3 notes to compute\n")
     text = (tmp_path / "r.md").read_text()
+    assert "## The lakes" in text and "In other words" in text and "Under conditions" in text
     assert "| FOUND |" in text and "not computed yet" in text and "s2" in text
     page = (tmp_path / "r.html").read_text()
     assert "<html" in page and "with 5+5 seeds" in page and page.count("t-SNE of the directions") == 2
@@ -204,3 +204,18 @@ def test_another_byte_of_the_lake_is_another_result(lake, tmp_path):
     assert Lake.open(tmp_path / "tiny", lake.runs) == lake
     (tmp_path / "tiny" / "bills.parquet").write_bytes(b"x")
     assert Lake.open(tmp_path / "tiny", lake.runs).data != lake.data
+
+
+def test_the_quick_results_are_computed_from_nothing_but_models_and_written(lake, tmp_path, monkeypatch):
+    """What `make results-quick` asks of the suite, on the tiny models."""
+    from serving.evaluate import QUICK as METHODS
+
+    given = {"--lake": lake.runs.parent / "tiny", "--runs": lake.runs, "--results": tmp_path / "results"}
+    given |= {"--methods": METHODS, "--seeds": 1, "--text": tmp_path / "r.md", "--html": tmp_path / "r.html"}
+    monkeypatch.setattr(sys, "argv", ["suite", *(str(part) for pair in given.items() for part in pair)])
+    main()
+    done = {result.what.method for result in read_all(tmp_path / "results")}
+    assert {name for name in METHODS.split(",")} <= done and not [r for r in read_all(tmp_path / "results") if r.absent]
+    text = (tmp_path / "r.md").read_text()
+    for part in ("## The lakes", "## When the sentence changes", "Demands that nobody meets", "FOUND, hard negatives"):
+        assert part in text

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from feature_repo.contracts.errors import FoundError
 from model.evaluation import few_shot, zero_shot
+from model.evaluation.leaks import refuse_late_pairs
 from model.evaluation.scenarios import read_labels, read_scenarios
 
 
@@ -23,6 +24,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         scenarios = read_scenarios(given.scenarios / "scenarios.yaml")
+        refuse_late_pairs(scenarios, given.runs)
         fit, held_out = (read_labels(given.scenarios / "labels.parquet", split) for split in ("fit", "eval"))
         report = zero_shot.evaluate(scenarios, held_out, given.runs, seeds=given.seeds)
         seeded = few_shot.evaluate(scenarios, fit, held_out, given.runs)

@@ -25,6 +25,7 @@ MAIN = "auc"
 
 MEASURES = {
     MAIN: "AUC",
+    "auc_hard": "AUC, hard negatives",
     "ks": "KS",
     "average_precision": "AP",
     f"precision_at_{K}": f"P@{K}",
@@ -40,7 +41,8 @@ MEASURES = {
     "ece": "ECE",
     "size_ratio": "size ratio",
 }
-"""The measures of a scenario, and their headings. Those from `accuracy_own` on exist for probabilities only."""
+"""The measures of a scenario, and their headings. `auc_hard` exists where labels mark hard negatives, those from
+`accuracy_own` on for probabilities only."""
 
 LOWER_IS_BETTER = frozenset({"brier", "ece", "size_ratio"})
 """The size ratio by its distance from 1: see `comparison.size_factor`."""
@@ -48,17 +50,21 @@ LOWER_IS_BETTER = frozenset({"brier", "ece", "size_ratio"})
 
 @dataclass(frozen=True)
 class Candidates:
-    """The labelled eval users of a scenario and the base rate of its fit split, ordered by user id."""
+    """The labelled eval users of a scenario and the base rate of its fit split, ordered by user id; of the negatives
+    those that the labels mark as hard."""
 
     scenario: str
     users: tuple[str, ...]
     label_N: "np.ndarray"
     fit_rate: float
+    hard: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, scenario: str, labels: Mapping[str, int], *, fit_rate: float) -> "Candidates":
+    def of(
+        cls, scenario: str, labels: Mapping[str, int], *, fit_rate: float, hard: frozenset[str] = frozenset()
+    ) -> "Candidates":
         users = tuple(sorted(labels))
-        return cls(scenario, users, np.array([labels[user] for user in users]), fit_rate)
+        return cls(scenario, users, np.array([labels[user] for user in users]), fit_rate, hard & labels.keys())
 
     @property
     def digest(self) -> str:
@@ -93,13 +99,18 @@ def measure(
     try:
         label_N = candidates.label_N
         weight_RN = weightings(candidates.scenario, label_N, replicates)
-        by_score = ranking.rank(label_N, _ordered(scores, candidates), weight_RN)
+        score_N = _ordered(scores, candidates)
+        by_score = ranking.rank(label_N, score_N, weight_RN)
         by_probability = None
         if probabilities is not None:
             by_probability = calibration.rank_by_probability(label_N, _ordered(probabilities, candidates), weight_RN)
     except FoundError as error:
         raise FoundError(f"scenario {candidates.scenario!r}: {error}") from error
     values = _of_scores(by_score, candidates.fit_rate)
+    if candidates.hard:
+        asked_N = (label_N > 0) | np.array([user in candidates.hard for user in candidates.users])
+        among_hard = ranking.rank(label_N[asked_N], score_N[asked_N], weight_RN[:, asked_N])
+        values["auc_hard"] = ranking.auc_R(among_hard)
     if by_probability:
         values |= _of_probabilities(by_score, by_probability)
     return ScenarioMeasures(

@@ -44,6 +44,17 @@ def read_scenarios(path: Path) -> list[Scenario]:
         raise FoundError(f"{path}: each scenario has id, demand, cutoff and horizon_days; found {error!r}.") from error
 
 
+def read_hard(path: Path) -> dict[str, frozenset[str]]:
+    """{scenario: the users marked as hard negatives}, of both splits; empty where labels.parquet has no such column."""
+    if "hard" not in pq.read_schema(str(path)).names:
+        return {}
+    marked: dict[str, set[str]] = defaultdict(set)
+    for row in pq.read_table(str(path), columns=["scenario_id", "user_id", "label", "hard"]).to_pylist():
+        if row["hard"] and not row["label"]:
+            marked[row["scenario_id"]].add(row["user_id"])
+    return {name: frozenset(users) for name, users in marked.items()}
+
+
 def read_labels(path: Path, split: str) -> dict[str, dict[str, int]]:
     """{scenario: {user: label}} of one split."""
     labels: dict[str, dict[str, int]] = defaultdict(dict)

@@ -1,13 +1,15 @@
 """A report as Markdown, for docs/results.md."""
 
+from collections.abc import Sequence
+
 from model.evaluation.report.plan import Book
 from model.evaluation.report.sections import Section, sections
 from model.evaluation.report.tables import Cell, Table
 
 
-def render(book: Book) -> str:
+def render(book: Book, more: Sequence[Section] = ()) -> str:
     """The preface, what is first where, all tables, the remarks; ends with a newline."""
-    parts = [f"# {book.plan.title}", *book.plan.preface, *map(_section, sections(book))]
+    parts = [f"# {book.plan.title}", *book.plan.preface, *map(_section, sections(book, more))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -11,9 +11,9 @@ from model.evaluation.report.style import STYLE
 from model.evaluation.report.tables import Cell, Table
 
 
-def render(book: Book, pictures: Sequence[Picture] = ()) -> str:
+def render(book: Book, pictures: Sequence[Picture] = (), more: Sequence[Section] = ()) -> str:
     """The whole page."""
-    given = sections(book)
+    given = sections(book, more)
     title = escape(book.plan.title)
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
     body = [

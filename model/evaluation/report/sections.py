@@ -1,5 +1,6 @@
 """The order of a report, the same in Markdown and HTML."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.evaluation.report.plan import Book
@@ -32,8 +33,9 @@ class Section:
     lake: str = ""
 
 
-def sections(book: Book) -> list[Section]:
-    """Who is first, all lakes at a glance, the paper's margins, what each part is worth, each lake, how to read it."""
+def sections(book: Book, more: Sequence[Section] = ()) -> list[Section]:
+    """Who is first, all lakes at a glance, the paper's margins, what each part is worth, what more there is, each lake
+    in full, and how to read it."""
     plan = book.plan
     found = [
         Section("In short", (*verdicts(book), *plan.remarks)),
@@ -43,7 +45,7 @@ def sections(book: Book) -> list[Section]:
         found.append(Section("Beside the paper", tables=(margins(book),)))
     if studies := study_tables(book):
         found.append(Section("Ours with one thing changed", tables=tuple(studies)))
-    return [*found, *(_lake(book, lake) for lake in plan.lakes), Section("How to read this", READING)]
+    return [*found, *more, *(_lake(book, lake) for lake in plan.lakes), Section("How to read this", READING)]
 
 
 def _lake(book: Book, lake: str) -> Section:

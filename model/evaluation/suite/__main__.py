@@ -9,6 +9,7 @@ from feature_repo.contracts.errors import FoundError
 from model.evaluation.report import write_report
 from model.evaluation.results import read_all
 from model.evaluation.suite.compute import Lake, compute, digest_folder, pending, pictures_of
+from model.evaluation.suite.notes import notes_of, pending_notes, take_notes
 from model.evaluation.suite.registry import STUDY_SEEDS, chosen, registry
 from model.evaluation.suite.report import plan
 from model.evaluation.suite.transfer import TrainLake
@@ -34,12 +35,15 @@ def main() -> None:
             asked = chosen(registry(_train_lakes(given), study_seeds=given.study_seeds), given.methods)
             if given.pending:
                 missing = pending(lake, asked, given.results, seeds=given.seeds)
-                print(f"{lake.name}: {len(missing)} results to compute")
-                sys.exit(1 if missing else 0)
+                notes = pending_notes(lake, asked, given.results, seeds=given.seeds)
+                print(f"{lake.name}: {len(missing)} results and {len(notes)} notes to compute")
+                sys.exit(1 if missing or notes else 0)
             compute(lake, asked, given.results, seeds=given.seeds)
+            take_notes(lake, asked, given.results, seeds=given.seeds)
         found = [result.what for result in read_all(given.results)]
         shown = plan(registry(), sorted({what.lake for what in found}), [what.method for what in found])
-        write_report(given.results, shown, text=given.text, html=given.html, pictures=pictures_of(given.results))
+        beside = {"pictures": pictures_of(given.results), "notes": notes_of(given.results)}
+        write_report(given.results, shown, text=given.text, html=given.html, **beside)
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

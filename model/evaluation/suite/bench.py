@@ -4,7 +4,7 @@ Shape suffixes: B users of a place, C scenarios.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class Place:
     users: tuple[str, ...]
     fit: Labels
     seed: int
+    hard: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The negatives that the fit split marks as hard, by scenario."""
 
     @property
     def demands(self) -> list[str]:
@@ -92,15 +94,24 @@ class Place:
         return {scenario.id: dict(zip(self.users, column, strict=True)) for scenario, column in columns}
 
 
-def places(scenarios: Sequence[Scenario], fit: Labels, held_out: Labels, runs: Path, seed: int) -> list[Place]:
-    """The scenarios by cut-off and horizon, each with every user that they label in either split."""
+def places(
+    scenarios: Sequence[Scenario],
+    fit: Labels,
+    held_out: Labels,
+    runs: Path,
+    seed: int,
+    hard: Mapping[str, frozenset[str]] | None = None,
+) -> list[Place]:
+    """The scenarios by cut-off and horizon, each with every user that they label in either split. Of the users that
+    labels mark as `hard` a place knows those of the fit split."""
+    known = {name: users & fit.get(name, {}).keys() for name, users in (hard or {}).items()}
     by_run: dict[str, list[Scenario]] = {}
     for scenario in scenarios:
         by_run.setdefault(scenario.run, []).append(scenario)
     found = []
     for run, members in by_run.items():
         users = {user for s in members for labels in (fit, held_out) for user in labels.get(s.id, {})}
-        found.append(Place(Workdir(runs / run), tuple(members), tuple(sorted(users)), fit, seed))
+        found.append(Place(Workdir(runs / run), tuple(members), tuple(sorted(users)), fit, seed, known))
     return found
 
 

@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -11,9 +11,11 @@ import numpy as np
 
 from model.baselines.training import NotApplicable
 from model.evaluation import results
+from model.evaluation.leaks import refuse_late_pairs
 from model.evaluation.measures import Candidates, ScenarioMeasures, mean_over, measure, measure_specificity
 from model.evaluation.results import Fingerprint, Result, Wanted, digest, digest_files
-from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
+from model.evaluation.robustness.paraphrases import read_paraphrases
+from model.evaluation.scenarios import Scenario, read_hard, read_labels, read_scenarios
 from model.evaluation.suite.bench import Answers, Labels, Place, places
 from model.evaluation.suite.draw import draw
 from model.evaluation.suite.families import FOUND, Family, Row
@@ -34,14 +36,20 @@ class Lake:
     held_out: Labels
     runs: Path
     data: str
+    hard: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The negatives that are marked as hard, by scenario."""
+    paraphrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Its own, by scenario; no method sees them before it is asked."""
 
     @classmethod
     def open(cls, folder: Path, runs: Path) -> "Lake":
         """Of a lake's folder, by whose name it goes in the tables."""
         labels = folder / SCENARIOS / "labels.parquet"
         fit, held_out = (read_labels(labels, split) for split in ("fit", "eval"))
-        scenarios = tuple(read_scenarios(folder / SCENARIOS / "scenarios.yaml"))
-        return cls(folder.name, scenarios, fit, held_out, runs, digest_folder(folder))
+        documents = folder / SCENARIOS / "scenarios.yaml"
+        scenarios = tuple(read_scenarios(documents))
+        seen = (fit, held_out, runs, digest_folder(folder), read_hard(labels), read_paraphrases(documents))
+        return cls(folder.name, scenarios, *seen)
 
     @property
     def candidates(self) -> dict[str, Candidates]:
@@ -51,6 +59,7 @@ class Lake:
                 f"{self.name}/{s.id}",
                 self.held_out[s.id],
                 fit_rate=fit_rate(np.array(list(self.fit.get(s.id, {}).values()))),
+                hard=self.hard.get(s.id, frozenset()),
             )
             for s in self.scenarios
         }
@@ -63,9 +72,12 @@ def pending(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int)
 
 
 def compute(lake: Lake, families: Sequence[Family], folder: Path, *, seeds: int, say: Say = print) -> None:
-    """Writes what is pending of each family and seed; a result is written once all its scenarios are measured."""
+    """Writes what is pending of each family and seed; a result is written once all its scenarios are measured.
+
+    Raises FoundError, before anything is computed, where training pairs reach past a scenario's cut-off."""
+    refuse_late_pairs(lake.scenarios, lake.runs)
     for seed in range(seeds):
-        found = places(lake.scenarios, lake.fit, lake.held_out, lake.runs, seed)
+        found = places(lake.scenarios, lake.fit, lake.held_out, lake.runs, seed, lake.hard)
         for family in (family for family in families if seed in _seeds(family, seeds)):
             wanted = {row.name: _wanted(lake, family, row, seed) for row in family.rows}
             if results.pending(folder, list(wanted.values())):

@@ -14,6 +14,7 @@ from model import pointers
 from model.baselines.protocol import LOG_ODDS, Embedder, Method, Ranker, Scores, SeedRanker, Seeds, answers
 from model.baselines.registry import METHODS
 from model.evaluation.suite.bench import FEW, Answers, Place
+from model.evaluation.suite.hard import hard_seeds
 from model.evaluation.suite.probe import probe
 from model.evaluation.suite.sources import sources
 from model.few_shot import answer_seeds
@@ -24,6 +25,7 @@ ZERO_SHOT, FEW_SHOT, ALL_LABELS = "the sentence alone", f"{FEW}+{FEW} seeds", "a
 FOUND = "found"
 METHODS_KIND = "methods"
 FEW_SUFFIX, ALL_SUFFIX, PROBE_SUFFIX, TWIN_SUFFIX = "+few", "+fit", "+probe", "-random"
+HARD_SUFFIX = "+hard"
 POPULATION = 1_000
 PROBE = "model.evaluation.suite.probe"
 FOUND_CODE = ("model.train", "model.few_shot", "model.evaluation.runs", PROBE)
@@ -67,6 +69,7 @@ def _found() -> Family:
     rows = (
         Row(FOUND, "FOUND", ZERO_SHOT, of_odds=True),
         Row(FOUND + FEW_SUFFIX, "FOUND", FEW_SHOT, of_odds=True),
+        Row(FOUND + HARD_SUFFIX, "FOUND, hard negatives", FEW_SHOT, of_odds=True),
         Row(FOUND + ALL_SUFFIX, "FOUND, sentence corrected by the labels", ALL_LABELS, of_odds=True),
         Row(FOUND + PROBE_SUFFIX, "FOUND, linear probe of its vectors", ALL_LABELS, of_odds=True),
     )
@@ -85,6 +88,10 @@ def _ask_found(place: Place) -> dict[str, Answers]:
     scores = {
         name: np.stack([model.score(users, demand, vectors) for demand in given], 1) for name, given in asked.items()
     }
+    hard = [hard_seeds(place, *each) for each in zip(place.scenarios, scores[FOUND].T, strict=True)]
+    scores[FOUND + HARD_SUFFIX] = np.stack(
+        [model.score(users, demand, vectors) for demand in demands_of(place, hard)], 1
+    )
     scores[FOUND + PROBE_SUFFIX] = _probed(users.vectors, place)
     return {name: place.answers(score_BC) for name, score_BC in scores.items()}
 
@@ -101,14 +108,19 @@ def training_seconds(work: Workdir, seed: int) -> float:
 
 def demands_with_seeds(place: Place, side: int = 0) -> list[Demand]:
     """Each scenario's demand as FOUND corrects it by `side` fit labels of each kind, or by all."""
+    return demands_of(place, [place.seeds(scenario, side) for scenario in place.scenarios])
+
+
+def demands_of(place: Place, given: Sequence[Seeds]) -> list[Demand]:
+    """Each scenario's demand as FOUND corrects it by these seeds."""
     rows = np.sort(np.random.default_rng(place.seed).permutation(len(place.users))[:POPULATION])
     population = _these(place.embedded, rows)
     found = []
-    for scenario in place.scenarios:
-        seeds = place.seeds(scenario, side)
+    for scenario, seeds in zip(place.scenarios, given, strict=True):
         near, far = (_these(place.embedded, seeds.rows[seeds.labels == kind]) for kind in (1, 0))
-        given = (scenario.demand, scenario.cutoff, near, far, population, place.run.vectors)
-        found.append(answer_seeds(place.run.model, *given))
+        found.append(
+            answer_seeds(place.run.model, scenario.demand, scenario.cutoff, near, far, population, place.run.vectors)
+        )
     return found
 
 
