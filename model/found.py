@@ -21,9 +21,12 @@ from feature_repo.contracts.names import SCHEMA_VERSION
 from feature_repo.contracts.templates import TEMPLATE_VERSION
 from feature_repo.contracts.windows import day_number
 from model.batch import UserBatch, View, input_hashes, nobody, user_batch
+from model.calibration.calibration import Calibration
+from model.calibration.past import Past
 from model.config import Recipe
 from model.encoders import encoders, made_by
 from model.late import LateInteraction, WeightedTexts, by_user
+from model.scores import Asked, cosines, inner_products
 from model.sequence import EncodedText
 from model.text_cache import CachedEncoder, TextCache, TextTable
 from model.text_encoder import TextEncoder
@@ -56,6 +59,7 @@ class FoundModel(nn.Module):
         self.late = LateInteraction(recipe)
         self.words = frozenset(vocabulary.words)
         self.version = ""
+        self.calibration: Calibration | None = None
 
     @property
     def device(self) -> torch.device:
@@ -123,7 +127,15 @@ class FoundModel(nn.Module):
 
     @torch.no_grad()
     def read_demands(self, demands: Sequence[str], day: date) -> list[Demand]:
-        """The sentences for the cut-off at 00:00 UTC of `day`."""
+        """The sentences for the cut-off at 00:00 UTC of `day`; calibrated, where the model has a calibration."""
+        asked, calibration = self.uncalibrated(demands, day), self.calibration
+        if calibration is None:
+            return asked
+        return [calibration.calibrated(self, said, demand, day) for said, demand in zip(demands, asked, strict=True)]
+
+    @torch.no_grad()
+    def uncalibrated(self, demands: Sequence[str], day: date) -> list[Demand]:
+        """The sentences as they were trained: they rank alike, their log odds are less."""
         return self.demands(self.text.live([self.read(demand) for demand in demands]), day)
 
     def demands(self, encoded_NE: Tensor, day: date) -> list[Demand]:
@@ -136,8 +148,7 @@ class FoundModel(nn.Module):
 
     def score(self, users: Users, demand: Demand, vectors: TextTable) -> "np.ndarray":
         """float64 [B]: the log odds of these users; `vectors` must hold every one of their texts."""
-        products = users.vectors.astype(np.float64) @ demand.vector.astype(np.float64)
-        return self.rescore(products, users.texts, vectors, demand)
+        return self.rescore(inner_products(users.vectors, demand.vector), users.texts, vectors, demand)
 
     def text_vectors(self, cache: Path) -> TextTable:
         """The vectors of this model's encoder in a work directory's text cache."""
@@ -151,7 +162,6 @@ class FoundModel(nn.Module):
             encoder.table(keys, texts)
         return encoder.cache.folder
 
-    @torch.no_grad()
     def rescore(
         self, scores: "np.ndarray", texts: Sequence[WeightedTexts], vectors: TextTable, demand: Demand
     ) -> "np.ndarray":
@@ -161,19 +171,23 @@ class FoundModel(nn.Module):
         InfoNCE has no late interaction.
         """
         scores = np.asarray(scores, np.float64)
-        if self.recipe.alignment == "infonce" or not len(scores):
+        if not len(scores):
             return scores
         key_N, weight_N = (np.concatenate([own[part] for own in texts]) for part in (0, 1))
-        user_N = np.repeat(np.arange(len(texts)), [len(own) for own, _ in texts])
-        keys, place_N = np.unique(key_N, return_inverse=True)
-        encoded_VE, late_E = (
-            torch.as_tensor(each, dtype=torch.float64, device=self.device)
-            for each in (made_by(self.encoder, vectors).vectors[vectors.rows(keys)], demand.late)
-        )
-        near_V = self.late.nearness(self.text.space.centred(encoded_VE) @ late_E)
-        sum_B = np.bincount(user_N, weights=weight_N * near_V.cpu().numpy()[place_N], minlength=len(texts))
-        late_B = self.late.of_sums(torch.as_tensor(sum_B, dtype=torch.float64, device=self.device)[:, None])[:, 0]
-        return scores + demand.late_weight * late_B.cpu().numpy() + demand.late_bias
+        asked = self.asked(demand, vectors, np.unique(key_N))
+        return asked.rescored(scores, key_N, weight_N, np.array([len(own) for own, _ in texts]))
+
+    @torch.no_grad()
+    def asked(self, demand: Demand, vectors: TextTable, key_V: "np.ndarray") -> Asked:
+        """What the demand asks of users whose texts are among these ascending keys; `vectors` must hold them all."""
+        if self.recipe.alignment == "infonce":
+            none = np.zeros(0)
+            return Asked(demand.vector, none, none, none, none, demand.late_weight, demand.late_bias)
+        table, late, centre_E = made_by(self.encoder, vectors), self.late, self.text.space.centre_E
+        cosine_V = cosines(table.vectors, table.rows(key_V), centre_E.cpu().numpy(), demand.late)
+        near_V = np.exp(late.log_sharpness.exp().item() * (cosine_V - 1))
+        gain_H, floor_H = (each.double().cpu().numpy() for each in (late.gain_H, late.log_floor_H.exp()))
+        return Asked(demand.vector, key_V, near_V, gain_H, floor_H, demand.late_weight, demand.late_bias)
 
     def encode_texts(self, texts: Sequence[str]) -> "np.ndarray":
         """float32 [N, E]: unit vectors in the encoder's own space, for comparing a sentence with a history."""
@@ -238,7 +252,9 @@ class FoundModel(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: Path | str) -> "FoundModel":
-        """The model in `folder`. Raises FoundError where it is missing or of another version."""
+        """The model in `folder`, with its calibration, where one lies there.
+
+        Raises FoundError where the model is missing or either is of another version."""
         path = Path(folder)
         if not (path / CONFIG).exists():
             raise FoundError(
@@ -255,4 +271,6 @@ class FoundModel(nn.Module):
         model = cls(recipe, vocabulary, space, metadata=document["metadata"])
         model.load_own_state(state, str(path / WEIGHTS))
         model.version = document["version"]
+        past = Past.load(path, model=model.version)
+        model.calibration = None if past is None else Calibration(past)
         return model.eval()

@@ -18,6 +18,7 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import BEHAVIOUR_SOURCES
 from feature_repo.contracts.settings import Settings, read_settings
 from model import pointers
+from model.calibration.learn import calibrate
 from model.config import Optimisation, Recipe
 from model.data import Cutoffs, Loader, Pairs, array, open_pairs
 from model.distributed import Ranks, join, leave
@@ -101,6 +102,8 @@ def main() -> None:
         if ranks.is_first:
             if arguments.stage == 2 and settings.vector_size:
                 version = shorten(job.models, settings.vector_size)
+            if arguments.stage == 2 and job.recipe.alignment != "infonce":
+                print(calibrate(job.models / version, job.pairs, settings.work.text_cache), flush=True)
             print(f"stage {arguments.stage}: model {version} in {job.models}", flush=True)
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)

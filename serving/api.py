@@ -7,23 +7,24 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from serving import errors as e
-from serving.desk import Desk
-from serving.index import Publication
-from serving.messages import (
+from serving.answers import (
     AliveMessage,
     AudienceMessage,
     FeaturesMessage,
-    LookalikeRequest,
+    PreviewMessage,
     PublishedMessage,
-    PublishRequest,
     ReadyMessage,
     RolledBackMessage,
-    TargetRequest,
 )
+from serving.desk import Desk
+from serving.messages import LookalikeRequest, PublishRequest, TargetRequest
 from serving.problems import documented
 from serving.publish import Published
+from serving.rows import Publication
 
 _UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
+_MISREAD = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
+_FILTERED = (e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
 _bearer = HTTPBearer(auto_error=False, description="the server's FOUND_ADMIN_KEY")
 
 router = APIRouter()
@@ -47,22 +48,45 @@ TheDesk = Annotated[Desk, Depends(_desk)]
 
 
 @router.post(
-    "/v1/audiences:target", response_model=AudienceMessage, responses=documented(*_UNREADY), tags=["audiences"]
+    "/v1/audiences:target",
+    response_model=AudienceMessage,
+    responses=documented(*_UNREADY, *_MISREAD, *_FILTERED, e.AudienceTooLarge),
+    tags=["audiences"],
 )
 def target(asked: TargetRequest, desk: TheDesk) -> Any:
-    """The users who will most probably do what the sentence says."""
-    return desk.target(asked.demand, size=asked.size, minimum_probability=asked.minimum_probability)
+    """The users who will most probably do what the sentence says, and how it was read."""
+    return desk.target(asked.question(), size=asked.size, minimum_probability=asked.minimum_probability)
+
+
+@router.post(
+    "/v1/audiences:preview",
+    response_model=PreviewMessage,
+    responses=documented(*_UNREADY, *_MISREAD, *_FILTERED),
+    tags=["audiences"],
+)
+def preview(asked: TargetRequest, desk: TheDesk) -> Any:
+    """What such an audience would be: its size, expected precision by decile, a sample, and how the demand was read."""
+    return desk.preview(asked.question(), size=asked.size, minimum_probability=asked.minimum_probability)
 
 
 @router.post(
     "/v1/audiences:lookalike",
     response_model=AudienceMessage,
-    responses=documented(*_UNREADY, e.UnknownUsers, e.NoSeeds, e.ContradictingSeeds, e.AudienceTooLarge),
+    responses=documented(
+        *_UNREADY,
+        *_FILTERED,
+        e.DemandTooLong,
+        e.OtherLanguage,
+        e.UnknownUsers,
+        e.NoSeeds,
+        e.ContradictingSeeds,
+        e.AudienceTooLarge,
+    ),
     tags=["audiences"],
 )
 def lookalike(asked: LookalikeRequest, desk: TheDesk) -> Any:
     """The users who are like the positive seeds and unlike the negative ones."""
-    return desk.lookalike(asked.positives, negatives=asked.negatives, demand=asked.demand, size=asked.size)
+    return desk.lookalike(asked.positives, negatives=asked.negatives, question=asked.question(), size=asked.size)
 
 
 @router.get(

@@ -1,29 +1,60 @@
 """Asking on the command line: through the server of the work directory, or with a desk of one's own."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import Any
 
 from feature_repo.contracts.settings import Settings
 from serving import running
+from serving.filter_text import as_json, read_filter
 from serving.first import first_questions
 from serving.progress import table
 
 _WIDEST_REASON = 100
 
 
-def show_target(settings: Settings, *, demand: str, size: int) -> str:
-    """The audience of a sentence, as a table."""
-    return render(_ask(settings, "target", {"demand": demand, "size": size}), f"audience for {demand!r}")
+def show_target(
+    settings: Settings,
+    *,
+    demand: str,
+    size: int,
+    filters: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    as_document: bool = False,
+) -> str:
+    """The audience of a sentence, as a table, or as the API's JSON."""
+    asked = {"demand": demand, "size": size, **_narrowed(filters, exclude)}
+    audience = _ask(settings, "target", asked)
+    return json.dumps(audience, indent=1) if as_document else render(audience, f"audience for {demand!r}")
+
+
+def show_preview(
+    settings: Settings, *, demand: str, size: int, filters: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> str:
+    """What an audience would be, as the API's JSON."""
+    asked = {"demand": demand, "size": size, **_narrowed(filters, exclude)}
+    return json.dumps(_ask(settings, "preview", asked), indent=1)
 
 
 def show_lookalike(
-    settings: Settings, positives: Sequence[str], *, negatives: Sequence[str], demand: str, size: int
+    settings: Settings,
+    positives: Sequence[str],
+    *,
+    negatives: Sequence[str],
+    demand: str,
+    size: int,
+    filters: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    as_document: bool = False,
 ) -> str:
-    """The audience of seeds, as a table."""
+    """The audience of seeds, as a table, or as the API's JSON."""
     asked = {"positives": list(positives), "negatives": list(negatives), "demand": demand, "size": size}
-    return render(_ask(settings, "lookalike", asked), f"audience like {', '.join(positives[:5])}")
+    audience = _ask(settings, "lookalike", asked | _narrowed(filters, exclude))
+    return (
+        json.dumps(audience, indent=1) if as_document else render(audience, f"audience like {', '.join(positives[:5])}")
+    )
 
 
 def show_first_audiences(settings: Settings, *, demand: str, ds: date) -> str:
@@ -35,10 +66,31 @@ def show_first_audiences(settings: Settings, *, demand: str, ds: date) -> str:
 
 
 def render(audience: Mapping[str, Any], heading: str) -> str:
-    """User, probability and the nearest text of the user's history."""
+    """User, probability and the nearest text of the user's history; then how the demand was read."""
     rows = [(user["user_id"], f"{user['probability']:.3f}", _reason(user["reasons"])) for user in audience["users"]]
     answered = "model {model_version}, collection {collection}, as of {ds}".format_map(audience)
-    return f"{heading} ({answered})\n{table(('user', 'probability', 'reason'), rows)}"
+    size = _size(audience.get("expected"))
+    shown = f"{heading} ({answered})\n{size}{table(('user', 'probability', 'reason'), rows)}"
+    return "\n".join([shown, *_told(audience)])
+
+
+def _size(expected: Mapping[str, float] | None) -> str:
+    """How many users are expected to do it, on a line of its own; nothing where nobody knows."""
+    if expected is None:
+        return ""
+    return "{size:,.0f} users are expected to do it (80 %: {low:,.0f} to {high:,.0f})\n".format_map(expected)
+
+
+def _told(audience: Mapping[str, Any]) -> Iterator[str]:
+    for each in (*audience["filters"], *audience["default_filters"]):
+        any_of = each.get("any", [each])
+        yield "filter: " + " or ".join(f"{f['field']} {f['op']} {f['value']}" for f in any_of)
+    rewritten = audience["rewritten"]
+    yield from (f"history: {rule['rule']}" for rule in rewritten["history"])
+    asked = [("not: " if s["negated"] else "") + s["text"] for s in rewritten["sentences"]]
+    if asked and asked != [audience["demand"]]:
+        yield "read as: " + "; ".join(asked)
+    yield from (f"note: {warning}" for warning in rewritten["warnings"])
 
 
 def _reason(reasons: Sequence[Mapping[str, Any]]) -> str:
@@ -46,14 +98,24 @@ def _reason(reasons: Sequence[Mapping[str, Any]]) -> str:
     return told if len(told) <= _WIDEST_REASON else told[: _WIDEST_REASON - 3] + "..."
 
 
-def _ask(settings: Settings, kind: str, asked: dict[str, Any]) -> dict[str, Any]:
+def _narrowed(filters: Sequence[str], exclude: Sequence[str]) -> dict[str, Any]:
+    return {"filters": as_json(map(read_filter, filters)), "exclude_users": list(exclude)}
+
+
+def _ask(settings: Settings, kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The API's answer, from the server or from the same messages and a desk of this process."""
     if url := running.server_of(settings.work):
         return running.post(f"{url}/v1/audiences:{kind}", asked)
     # Imported late: without a server this process loads the model itself, which takes seconds.
     from serving.desk import open_desk
+    from serving.question import question_of
 
+    given = dict(asked)
+    question = question_of(**{n: given.pop(n) for n in ("demand", "filters", "exclude_users")})
     desk = open_desk(settings)
     try:
-        return asdict(getattr(desk, kind)(**asked))
+        if kind == "lookalike":
+            return asdict(desk.lookalike(given.pop("positives"), question=question, **given))
+        return asdict(desk.target(question, **given) if kind == "target" else desk.preview(question, **given))
     finally:
         desk.close()

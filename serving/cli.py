@@ -71,8 +71,7 @@ def _evaluate(given: argparse.Namespace, settings: Settings) -> int:
     from serving.evaluate import QUICK, TRANSFER, Suite, evaluate_lake
 
     others = tuple(str(Path(lake).absolute()) for lake in filter(None, given.train_lakes.split(",")))
-    unsaid = {"quick": QUICK, "found": TRANSFER if others else "", "all": ""}[given.suite]
-    methods = given.methods or unsaid
+    methods = given.methods or {"found": TRANSFER if others else "", "quick": QUICK, "all": ""}[given.suite]
     suite = Suite(methods, others, given.results) if given.suite == "all" or methods else None
     progress = evaluate_lake(settings, ranks=given.ranks, fresh=given.fresh, seeds=given.seeds, suite=suite)
     print(progress.last_output())
@@ -85,7 +84,14 @@ def _evaluate(given: argparse.Namespace, settings: Settings) -> int:
 def _target(given: argparse.Namespace, settings: Settings) -> int:
     from serving.ask import show_target
 
-    print(show_target(settings, demand=given.demand, size=given.size))
+    print(show_target(settings, demand=given.demand, size=given.size, as_document=given.json, **_narrowed(given)))
+    return 0
+
+
+def _preview(given: argparse.Namespace, settings: Settings) -> int:
+    from serving.ask import show_preview
+
+    print(show_preview(settings, demand=given.demand, size=given.size, **_narrowed(given)))
     return 0
 
 
@@ -93,9 +99,19 @@ def _lookalike(given: argparse.Namespace, settings: Settings) -> int:
     from serving.ask import show_lookalike
 
     positives, negatives = _users(given.positives), _users(given.negatives)
-    shown = show_lookalike(settings, positives, negatives=negatives, demand=given.demand, size=given.size)
-    print(shown)
+    asked = {"demand": given.demand, "size": given.size, "as_document": given.json, **_narrowed(given)}
+    print(show_lookalike(settings, positives, negatives=negatives, **asked))
     return 0
+
+
+def _narrowed(given: argparse.Namespace) -> dict[str, list[str]]:
+    return {"filters": given.filter, "exclude": _users(given.exclude)}
+
+
+def _export(given: argparse.Namespace, settings: Settings) -> int:
+    limits = {"--ds": given.ds, "--size": given.size, "--minimum-probability": given.minimum_probability}
+    asked = [f"{name}={value}" for name, value in limits.items() if value is not None]
+    return _spark("export_audience", settings, f"--demand={given.demand}", f"--out={given.out}", *asked)
 
 
 def _serve(_: argparse.Namespace, settings: Settings) -> int:
@@ -184,7 +200,7 @@ def _add_models(command: Command) -> None:
         "--suite",
         choices=("found", "quick", "all"),
         default="found",
-        help="all: every baseline and ablation as well; quick: those that learn nothing",
+        help="all: every baseline and ablation as well; quick: the methods that learn nothing",
     )
     evaluate.add_argument(
         "--methods", default="", metavar="A,B", help="of the suite only these; ablations, transfer: all of a kind"
@@ -203,12 +219,26 @@ def _add_audiences(command: Command) -> None:
     target = command("target", "the users that a sentence describes", _target)
     target.add_argument("demand", metavar="SENTENCE")
     _add_asking(target)
+    _add_json(target)
+
+    preview = command("preview", "what the audience of a sentence would be, as JSON", _preview)
+    preview.add_argument("demand", metavar="SENTENCE")
+    _add_asking(preview)
 
     lookalike = command("lookalike", "the users who are like these", _lookalike)
     lookalike.add_argument("--positives", required=True, metavar="A,B,C|@FILE", help="users who do it")
     lookalike.add_argument("--negatives", default="", metavar="A,B,C|@FILE", help="users who do not (default: random)")
     lookalike.add_argument("--demand", default="", help="what they have in common, in one sentence")
     _add_asking(lookalike)
+    _add_json(lookalike)
+
+    export = command("export", "all users that a sentence describes, scored one by one, as a file", _export)
+    export.add_argument("demand", metavar="SENTENCE")
+    export.add_argument("--out", required=True, metavar="FILE", help="a .csv, .parquet or .jsonl file")
+    export.add_argument("--size", type=_positive, help="how many users")
+    export.add_argument("--minimum-probability", type=float, metavar="P", help="no user below it")
+    export.add_argument("--ds", type=_day, help="the day of the embeddings (default: what the index answers by)")
+    export.add_argument("--workdir", metavar="DIR")
 
     serve = command("serve", "answer by HTTP", _serve)
     serve.add_argument("--workdir", metavar="DIR")
@@ -229,6 +259,14 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 def _add_asking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workdir", metavar="DIR")
     parser.add_argument("--size", type=_positive, default=20, help="how many users (default: 20)")
+    parser.add_argument(
+        "--filter", action="append", default=[], metavar="FILTER", help="such as 'age > 30'; repeated, all must hold"
+    )
+    parser.add_argument("--exclude", default="", metavar="A,B,C|@FILE", help="users to leave out")
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="the API's answer instead of a table")
 
 
 def _positive(text: str) -> int:

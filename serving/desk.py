@@ -5,7 +5,7 @@ names, and loads another one when the alias moves. A query never meets the vecto
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,14 @@ from typing import Any
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import ALIAS
 from feature_repo.contracts.settings import Settings
+from serving.audience import Audience, Demand, DemandModel, Preview, SeedAnswerer, Stored
 from serving.errors import IndexMissing, ModelMissing, VersionsDisagree
-from serving.index import Publication, UserIndex, open_index
+from serving.index import UserIndex, open_index
+from serving.opening import open_eligibility, open_reader
 from serving.publish import Published, publish, rollback
-from serving.targeting import Audience, Demand, DemandModel, SeedAnswerer, Stored, Targeting
+from serving.question import Question
+from serving.rows import Publication
+from serving.targeting import Targeting
 from serving.texts import read_texts
 from serving.user_features import OnlineFeatures
 
@@ -27,6 +31,7 @@ class Desk:
     """Answers and publishes; thread-safe. Close it to give a Milvus Lite file back."""
 
     def __init__(self, settings: Settings, index: UserIndex, *, load_model: ModelLoader, answer: SeedAnswerer) -> None:
+        self._settings = settings
         self._work = settings.work
         self._index = index
         self._features = OnlineFeatures(settings)
@@ -50,13 +55,19 @@ class Desk:
                 self._targeting = self._open(publication)
             return self._targeting
 
-    def target(self, demand: str, **asked: Any) -> Audience:
+    def target(self, question: Question, **asked: Any) -> Audience:
         """See Targeting.target. One question at a time: the model is the bottleneck, and it is not thread-safe."""
         targeting = self.ready()
         with self._thinking:
-            return targeting.target(demand, **asked)
+            return targeting.target(question, **asked)
 
-    def lookalike(self, positives: list[str], **asked: Any) -> Audience:
+    def preview(self, question: Question, **asked: Any) -> Preview:
+        """See Targeting.preview."""
+        targeting = self.ready()
+        with self._thinking:
+            return targeting.preview(question, **asked)
+
+    def lookalike(self, positives: Sequence[str], **asked: Any) -> Audience:
         """See Targeting.lookalike."""
         targeting = self.ready()
         with self._thinking:
@@ -69,7 +80,7 @@ class Desk:
     def publish(self, ds: date) -> Published:
         """See serving.publish.publish; two publications never overlap."""
         with self._publishing:
-            return publish(self._index, self._work, ds)
+            return publish(self._index, self._work, ds, denied=self._settings.names("denied_fields"))
 
     def rollback(self) -> Publication:
         with self._publishing:
@@ -79,9 +90,14 @@ class Desk:
         loaded = self._targeting.model if self._targeting else None
         if loaded is None or loaded.version != publication.model_version:
             loaded = self._load(publication)
-        texts = read_texts(self._work, date.fromisoformat(publication.ds))
+        day = date.fromisoformat(publication.ds)
+        texts = read_texts(self._work, day)
         vectors = loaded.text_vectors(self._work.text_cache)
-        return Targeting(loaded, self._index, publication, self._features, texts, vectors, self._answer)
+        eligibility = open_eligibility(self._settings, publication)
+        reader = open_reader(self._settings, loaded, eligibility.filters, texts, vectors)
+        return Targeting(
+            loaded, self._index, publication, self._features, texts, vectors, self._answer, reader, eligibility
+        )
 
     def _load(self, publication: Publication) -> DemandModel:
         folder = self._work.models / publication.model_version

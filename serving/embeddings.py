@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from feature_repo.contracts.names import EMBEDDING, Workdir
 from serving.errors import PublicationRefused
-from serving.index import LONGEST_ID, MOST_TEXTS, Row, Vector
+from serving.facts import NO_FACTS, Facts
+from serving.rows import LONGEST_ID, MOST_TEXTS, Row, Vector
 
 _COLUMNS = ["user_id", "vector", "text_keys", "text_weights", "input_hash", "model_version"]
 _BATCH = 4096
@@ -31,15 +32,16 @@ class Embeddings:
     dimension: int
     input_hashes: dict[str, str]
 
-    def rows(self, wanted: Callable[[str], bool]) -> Iterator[Row]:
-        """The rows of the wanted users, read in batches."""
+    def rows(self, wanted: Callable[[str], bool], facts: Facts = NO_FACTS) -> Iterator[Row]:
+        """The rows of the wanted users with their facts, read in batches."""
         for batch in _batches(self.files):
             users, hashes = batch["user_id"].to_pylist(), batch["input_hash"].to_pylist()
             vectors, keys, weights = _vectors(batch), batch["text_keys"], batch["text_weights"]
             for at, user in enumerate(users):
                 if wanted(user):
                     texts = keys[at].values.to_numpy(), weights[at].values.to_numpy()
-                    yield Row(user, vectors[at], texts, self.ds.isoformat(), hashes[at])
+                    known = facts.of(user), facts.hash_of(user)
+                    yield Row(user, vectors[at], texts, self.ds.isoformat(), hashes[at], *known)
 
 
 def read_embeddings(work: Workdir, ds: date) -> Embeddings:

@@ -57,7 +57,7 @@ class VersionsDisagree(ServingError):
 class AudienceTooLarge(ServingError):
     status = 422
     code = "audience_too_large"
-    hint = "Ask for fewer users, or split the audience by several demands."
+    hint = "Ask for fewer users; `found export SENTENCE --size N --out FILE` writes any number of those of a sentence."
 
 
 class UnknownUsers(ServingError):
@@ -82,6 +82,54 @@ class InvalidRequest(ServingError):
     status = 422
     code = "invalid_request"
     hint = "See /docs for the fields, their types and limits."
+
+
+class UnknownFilterField(ServingError):
+    status = 422
+    code = "unknown_filter_field"
+    hint = "Columns come from the lake's profile and activity as of the last publication."
+
+
+class DeniedFilter(ServingError):
+    status = 422
+    code = "denied_filter_field"
+    hint = "The server's denied_fields protect it."
+
+
+class InvalidFilter(ServingError):
+    status = 422
+    code = "invalid_filter"
+    hint = "A filter is a field, an operator and a value of the field's kind: age > 30, country in [France, Norway]."
+
+
+class EmptyDemand(ServingError):
+    status = 422
+    code = "empty_demand"
+    hint = "Write what the users will do, as in 'customers who will buy tea'."
+
+
+class DemandTooLong(ServingError):
+    status = 422
+    code = "demand_too_long"
+    hint = "Write one sentence; put what users are into filters."
+
+
+class OtherLanguage(ServingError):
+    status = 422
+    code = "other_language"
+    hint = "Write it in English; with an encoder of other languages, set demand_language to nothing."
+
+
+class InvalidConditions(ServingError):
+    status = 422
+    code = "invalid_conditions"
+    hint = "Send the conditions of an answer back, edited; docs/rewriting.md describes them."
+
+
+class Misconfigured(ServingError):
+    status = 503
+    code = "misconfigured"
+    hint = "Correct the server's settings; until then no audience is made, since it might hold whom it must not."
 
 
 class FeaturesMissing(ServingError):

@@ -1,18 +1,37 @@
-"""What the API hears and says."""
+"""What the API hears."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from serving.filters import MOST_FILTERS, MOST_VALUES
 from serving.index import MOST_USERS
+from serving.question import MOST_CHARACTERS, MOST_CONDITIONS, MOST_SENTENCES, Question, question_of
 
-Size = Annotated[int, Field(ge=1, le=MOST_USERS, description="how many users are wanted", examples=[20])]
-Demand = Annotated[str, Field(max_length=1000, examples=["families who will plan a picnic this summer"])]
+Size = Annotated[
+    int,
+    Field(
+        ge=1,
+        description="how many users are wanted; `found export` writes more than this maximum",
+        examples=[20],
+        json_schema_extra={"maximum": MOST_USERS},  # refused by the desk, whose error says what to do
+    ),
+]
+Demand = Annotated[
+    str,
+    Field(
+        max_length=20 * MOST_CHARACTERS,
+        description=f"one sentence of at most {MOST_CHARACTERS} characters",
+        examples=["families who will plan a picnic this summer"],
+    ),
+]
 UserId = Annotated[str, Field(min_length=1, max_length=256)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Scalar = bool | Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=1000)]
 
 MOST_SEEDS = 1000
+MOST_EXCLUDED = 10_000
 
 
 class Request(BaseModel):
@@ -21,10 +40,47 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
 
+class FilterMessage(Request):
+    field: Annotated[str, Field(min_length=1, max_length=256, examples=["age"])]
+    op: Literal["=", "!=", ">", ">=", "<", "<=", "in", "not in", "between"]
+    value: Scalar | Annotated[list[Scalar], Field(max_length=MOST_VALUES)]
+
+
+class AnyFilterMessage(Request):
+    any: Annotated[list[FilterMessage], Field(min_length=1, max_length=MOST_FILTERS, description="one is enough")]
+
+
+class SentenceMessage(Request):
+    text: Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)]
+    negated: Annotated[bool, Field(description="users to whom it does not happen")] = False
+    joined: Annotated[Literal["and", "or"], Field(description="to the sentence before it")] = "and"
+
+
+Filters = Annotated[
+    list[FilterMessage | AnyFilterMessage],
+    Field(max_length=MOST_FILTERS, description="all must hold; fields are the lake's profile columns and activity"),
+]
+Excluded = Annotated[list[UserId], Field(max_length=MOST_EXCLUDED, description="users to leave out")]
+
+
 class TargetRequest(Request):
-    demand: Annotated[Demand, Field(min_length=1)]
+    demand: Demand = ""
+    sentences: Annotated[
+        list[SentenceMessage] | None,
+        Field(max_length=MOST_SENTENCES, description="what the model is asked, in place of what the demand is read as"),
+    ] = None
+    conditions: Annotated[
+        list[dict[str, Any]] | None,
+        Field(max_length=MOST_CONDITIONS, description="an answer's conditions, edited, in place of the demand's own"),
+    ] = None
+    filters: Filters = []
+    exclude_users: Excluded = []
     size: Size = 20
     minimum_probability: Probability = 0.0
+
+    def question(self) -> Question:
+        asked = self.model_dump(exclude={"size", "minimum_probability"})
+        return question_of(**asked)
 
 
 class LookalikeRequest(Request):
@@ -33,76 +89,14 @@ class LookalikeRequest(Request):
         list[UserId], Field(max_length=MOST_SEEDS, description="users who do not; random ones where none are given")
     ] = []
     demand: Annotated[Demand, Field(description="what the positives have in common, if you can say it")] = ""
+    filters: Filters = []
+    exclude_users: Excluded = []
     size: Size = 20
+
+    def question(self) -> Question:
+        asked = self.model_dump(include={"demand", "filters", "exclude_users"})
+        return question_of(**asked)
 
 
 class PublishRequest(Request):
     ds: Annotated[date, Field(description="the day of the embeddings")]
-
-
-class Response(BaseModel):
-    model_config = ConfigDict(from_attributes=True, protected_namespaces=())
-
-
-class Versions(Response):
-    """What answered."""
-
-    model_version: str
-    collection: str = Field(description="the index collection that was searched")
-    ds: str = Field(description="the day that the vectors stand for")
-    template_version: int
-
-
-class ReasonMessage(Response):
-    text: str = Field(description="a text of the user's own history")
-    similarity: float = Field(description="its cosine to what was asked")
-
-
-class MemberMessage(Response):
-    user_id: str
-    score: float = Field(description="log odds that the user does what was asked")
-    probability: Probability
-    reasons: list[ReasonMessage]
-
-
-class AudienceMessage(Versions):
-    demand: str
-    users: list[MemberMessage] = Field(description="best first")
-    negatives: list[str] = Field(description="the random users that stood in for negative seeds")
-
-
-class FeaturesMessage(Versions):
-    user_id: str
-    features: dict[str, dict[str, Any]] = Field(description="the serving service's features, by feature view")
-
-
-class ReadyMessage(Versions):
-    status: str = "ready"
-
-
-class AliveMessage(Response):
-    status: str = "alive"
-    instance: str = Field(description="a new id for every start of the server")
-
-
-class PublishedMessage(Versions):
-    message: str
-    users: int
-    written: int
-    deleted: int
-
-
-class RolledBackMessage(Versions):
-    message: str
-
-
-class Problem(BaseModel):
-    """An error as application/problem+json (RFC 9457) with a stable code and the next step."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    hint: str

@@ -1,17 +1,17 @@
 """Milvus, on a server or as one file: opening it, calling it, and turning its errors into ours."""
 
-import json
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pymilvus import MilvusClient, MilvusException
 
 from serving.errors import IndexLocked, IndexMissing, IndexUnreachable
+from serving.expressions import Expression
 
 T = TypeVar("T")
 
@@ -38,6 +38,12 @@ class Milvus:
                     raise IndexMissing(f"Milvus has no such collection: {error.message}.") from error
                 raise IndexUnreachable(f"Milvus answered: {error.message}.") from error
 
+    def filtered(self, condition: Expression) -> dict[str, Any]:
+        """The client's arguments for a condition. Milvus Lite knows no templates: its values are bound here."""
+        if self.file:
+            return {"filter": condition.bound()}
+        return {"filter": condition.template, "filter_params": dict(condition.params)}
+
     def close(self) -> None:
         """Closes the connection; a Milvus Lite file is free for another owner afterwards."""
         self._client.close()
@@ -45,11 +51,6 @@ class Milvus:
             from milvus_lite.server_manager import server_manager_instance
 
             server_manager_instance.release_server(str(self.file))
-
-
-def among(user_ids: Sequence[str]) -> str:
-    """A filter by ids. JSON's escapes are Milvus' own; the client's `ids=` breaks on a quote."""
-    return f"user_id in {json.dumps(list(user_ids), ensure_ascii=False)}"
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

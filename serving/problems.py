@@ -9,8 +9,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from feature_repo.contracts.errors import FoundError
+from serving.answers import Problem
 from serving.errors import InvalidRequest, ServingError
-from serving.messages import Problem
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -5,6 +5,9 @@ the rows whose input hash differs from the stored one and deletes the users that
 it with the day, and points the alias to it. The same model therefore costs only the night's change, and a new
 model starts from an empty collection behind the alias of the old one. A killed run is repaired by the next.
 
+Filters ask for columns of the day's profile and activity. A collection keeps the columns that it was made with, so one
+that the lake gains is filtered by from the next model on.
+
 Unchanged rows are not rewritten to carry the new day: Milvus up to 2.5 cannot update one field of a row, and a
 nightly upsert of a million equal vectors is how a Milvus runs out of memory. The day is a property of the
 collection, which a swap moves together with its vectors; after a publication the alias holds every user of the
@@ -14,6 +17,7 @@ day, and `found_ds` of its collection is the day.
 import argparse
 import os
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -27,7 +31,9 @@ from feature_repo.contracts.templates import TEMPLATE_VERSION
 from serving import running
 from serving.embeddings import Embeddings, read_embeddings
 from serving.errors import NothingToRollBack, PublicationRefused
-from serving.index import Publication, UserIndex, open_index
+from serving.facts import Column, lake_columns, read_facts
+from serving.index import UserIndex, open_index
+from serving.rows import Publication
 
 CANARIES = 20
 _TOLERANCE = 1e-5
@@ -54,18 +60,21 @@ class Published:
         )
 
 
-def publish(index: UserIndex, work: Workdir, ds: date) -> Published:
+def publish(index: UserIndex, work: Workdir, ds: date, *, denied: Collection[str] = ()) -> Published:
     """Afterwards the alias names a collection of exactly the users of `ds`, checked and stamped with it.
 
+    A user is written again whose input or whose facts changed. A new collection has no denied columns.
     Raises PublicationRefused, with the alias untouched, if the embeddings or the finished collection fail a check.
     """
     embeddings = read_embeddings(work, ds)
-    target = _collection_of(index, embeddings)
-    stored = index.input_hashes(target.collection)
+    target = _collection_of(index, embeddings, lake_columns(work, ds, denied=denied))
+    facts = read_facts(work, ds, target.columns)
+    stored = index.hashes(target.collection)
     gone = [user for user in stored if user not in embeddings.input_hashes]
     deleted = index.delete(target.collection, gone)
-    changed = {user for user, found in embeddings.input_hashes.items() if stored.get(user) != found}
-    written = index.upsert(target.collection, embeddings.rows(changed.__contains__))
+    hashes = embeddings.input_hashes.items()
+    changed = {user for user, found in hashes if stored.get(user) != (found, facts.hash_of(user))}
+    written = index.upsert(target.collection, embeddings.rows(changed.__contains__, facts))
     current = index.published()
     if current is None or current.collection != target.collection:
         index.settle(target.collection)
@@ -97,11 +106,16 @@ def rollback(index: UserIndex, work: Workdir) -> Publication:
     return previous
 
 
-def _collection_of(index: UserIndex, embeddings: Embeddings) -> Publication:
-    """The collection of the embeddings' model, made if there is none."""
+def _collection_of(index: UserIndex, embeddings: Embeddings, columns: tuple[Column, ...]) -> Publication:
+    """The collection of the embeddings' model, made with these columns if there is none."""
     name = collection(embeddings.model_version)
     if name in index.collections():
         found = index.describe(name)
+        if not index.holds_facts(name):
+            raise PublicationRefused(
+                f"{name} has rows without columns to filter by: drop the alias {ALIAS!r} and the collection in Milvus "
+                "(Milvus Lite: delete WORKDIR/milvus.db) and publish the day again."
+            )
         if found.dimension != embeddings.dimension:
             raise PublicationRefused(
                 f"{name} holds vectors of {found.dimension} numbers, those of {embeddings.ds} have "
@@ -113,6 +127,7 @@ def _collection_of(index: UserIndex, embeddings: Embeddings) -> Publication:
         dimension=embeddings.dimension,
         model_version=embeddings.model_version,
         template_version=TEMPLATE_VERSION,
+        columns=columns,
     )
     index.create(fresh)
     return fresh
@@ -183,7 +198,7 @@ def _through_the_owner(settings: Settings, ds: date | None) -> str:
         return str(running.post(f"{server}/v1/admin/{path}", body, key=settings.admin_key)["message"])
     with open_index(settings) as index:
         if ds:
-            return str(publish(index, settings.work, ds))
+            return str(publish(index, settings.work, ds, denied=settings.names("denied_fields")))
         return f"{rollback(index, settings.work).collection} is served again"
 
 

@@ -15,7 +15,8 @@ RECENT_TEXTS = 64
 NEAR_ENOUGH = 0.8
 """A second and third reason must reach this share of the first one's similarity."""
 
-Encoder = Callable[[list[str]], NDArray[np.float32]]
+Encoder = Callable[[Mapping[int, str]], NDArray[np.float32]]
+"""The unit vectors of texts by key, in the mapping's order."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,8 @@ class Histories:
         keys = {user: found[:RECENT_TEXTS] for user, found in features.text_keys(users).items()}
         by_key = texts.of([key for found in keys.values() for key in found])
         self._texts = {user: [by_key[key] for key in found if key in by_key] for user, found in keys.items()}
-        distinct = sorted(set(by_key.values()))
-        self._row = {text: at for at, text in enumerate(distinct)}
-        self._vectors = encode(distinct) if distinct else np.zeros((0, 1), dtype=np.float32)
+        self._row = {text: at for at, text in enumerate(by_key.values())}
+        self._vectors = encode(by_key) if by_key else np.zeros((0, 1), dtype=np.float32)
 
     def mean(self, users: Sequence[str]) -> NDArray[np.float32] | None:
         """The direction of the users' texts together; None where they have none."""

@@ -5,18 +5,37 @@ sentence's, and the model scores these again with the texts of their histories. 
 does what was asked within the model's horizon. Seeds are answered in the same way, by the sentence as they correct it.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from serving.errors import AudienceTooLarge, ContradictingSeeds, InvalidRequest, NoSeeds, UnknownUsers
-from serving.index import MOST_USERS, Hit, Publication, UserIndex, WeightedTexts
-from serving.reasons import Histories, Reason
+from model.calibration.size import Expected, expected
+from model.scores import inner_products
+from serving.audience import (
+    Audience,
+    Demand,
+    DemandModel,
+    History,
+    Member,
+    Preview,
+    Rewritten,
+    Scored,
+    SeedAnswerer,
+    Stored,
+    Vectors,
+)
+from serving.eligibility import Eligibility, Limits
+from serving.errors import AudienceTooLarge, ContradictingSeeds, NoSeeds, UnknownUsers
+from serving.index import MOST_USERS, UserIndex
+from serving.preview import deciles, precision
+from serving.question import NO_QUESTION, Asked, Question
+from serving.ranking import Ranking
+from serving.reading import Reader, Reading
+from serving.reasons import Histories
+from serving.rows import Publication
 from serving.texts import TextTable
 from serving.user_features import OnlineFeatures
 
@@ -26,68 +45,11 @@ MOST_EXPLAINED = 100
 MOST_SEEDS_READ = 20
 """Without a demand, the histories of this many positives say what a reason should be near to."""
 POPULATION = 1_000
-"""How many users say what is usual, when seeds are answered."""
+"""How many users say what is usual: when seeds are answered, and when the size of an audience is told."""
+SAMPLED = 10
+"""So many users of a preview are shown."""
+TEXTS_SHOWN = 5
 _SEED = 0
-
-SHORTLIST = 4
-FEWEST_LISTED = 1_000
-"""For an audience of k users the index finds SHORTLIST k, at least FEWEST_LISTED, for the model to score again."""
-
-Vectors = NDArray[np.float32]
-
-
-class Demand(Protocol):
-    """A sentence as a model reads it."""
-
-    @property
-    def vector(self) -> Vectors: ...
-
-
-class DemandModel(Protocol):
-    """What serving needs of a model; see model.found.FoundModel."""
-
-    @property
-    def version(self) -> str: ...
-
-    def read_demands(self, demands: Sequence[str], day: date) -> Sequence[Demand]: ...
-
-    def text_vectors(self, cache: Path) -> Any: ...
-
-    def rescore(
-        self, scores: NDArray[Any], texts: Sequence[WeightedTexts], vectors: Any, demand: Any
-    ) -> NDArray[np.float64]: ...
-
-    def encode_texts(self, texts: Sequence[str]) -> Vectors: ...
-
-    def probabilities(self, scores: NDArray[Any]) -> NDArray[Any]: ...
-
-
-Stored = tuple[Vectors, list[WeightedTexts]]
-"""What the index holds of some users."""
-
-SeedAnswerer = Callable[..., Demand]
-"""`model.few_shot.answer_seeds(model, demand, day, positives, negatives, population, vectors)`, users as Stored."""
-
-
-@dataclass(frozen=True)
-class Member:
-    user_id: str
-    score: float
-    probability: float
-    reasons: tuple[Reason, ...]
-
-
-@dataclass(frozen=True)
-class Audience:
-    """The users, best first, and what answered. `negatives` are the seeds that were drawn, if any were."""
-
-    users: tuple[Member, ...]
-    demand: str
-    model_version: str
-    collection: str
-    ds: str
-    template_version: int
-    negatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,37 +66,85 @@ class Targeting:
     texts: TextTable
     vectors: Any
     answer_seeds: SeedAnswerer
+    reader: Reader
+    eligibility: Eligibility
 
     @property
     def day(self) -> date:
         return date.fromisoformat(self.publication.ds)
 
-    def target(self, demand: str, *, size: int, minimum_probability: float = 0.0) -> Audience:
-        """The `size` likeliest users of those at or above the minimum probability."""
-        if not demand.strip():
-            raise InvalidRequest("a demand must be a sentence, found an empty one.")
-        hits = self._ranked(self.model.read_demands([demand], self.day)[0], size)
-        probabilities = self._probabilities(hits)
-        likely = [hit for hit in hits if probabilities[hit.user_id] >= minimum_probability]
-        histories = self._histories([hit.user_id for hit in likely])
-        towards = self.model.encode_texts([demand])[0]
-        return self._audience(likely, histories, towards, demand)
+    @property
+    def ranking(self) -> Ranking:
+        return Ranking(self.model, self.index, self.publication.collection, self.features, self.vectors)
 
-    def _ranked(self, query: Demand, size: int) -> list[Hit]:
-        """The `size` users of the highest scores, best first, ties by user_id."""
-        name = self.publication.collection
-        if size > MOST_USERS:
-            raise AudienceTooLarge(f"an audience holds at most {MOST_USERS} users, asked for {size}.")
-        listed = self.index.search(name, query.vector, min(MOST_USERS, max(FEWEST_LISTED, SHORTLIST * size)))
-        texts = self.index.weighted_texts(name, [hit.user_id for hit in listed])
-        known = [hit for hit in listed if hit.user_id in texts]
-        scores = np.array([hit.score for hit in known])
-        scores = self.model.rescore(scores, [texts[hit.user_id] for hit in known], self.vectors, query)
-        hits = [Hit(hit.user_id, float(score)) for hit, score in zip(known, scores, strict=True)]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.user_id))[:size]
+    def target(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Audience:
+        """The `size` likeliest users of those at or above the minimum probability and within the filters."""
+        reading, demands, likely = self._asked(question, size, minimum_probability)
+        return replace(self._answered(question, reading, likely), expected=self._expected(question, reading, demands))
+
+    def preview(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Preview:
+        """What `target` would answer, in figures and with a sample of the users."""
+        reading, demands, likely = self._asked(question, size, minimum_probability)
+        limits = self._limits(question, reading)
+        probabilities = np.array([user.probability for user in likely])
+        mean, interval = precision(probabilities)
+        return Preview(
+            audience=replace(
+                self._answered(question, reading, likely[:SAMPLED]),
+                expected=self._expected(question, reading, demands),
+            ),
+            size=len(likely),
+            eligible=self.index.count(self.publication.collection, limits.condition),
+            eligible_is_upper_bound=bool(limits.rules),
+            expected_precision=mean,
+            expected_precision_interval=interval,
+            deciles=deciles(probabilities),
+        )
+
+    def _asked(self, question: Question, size: int, minimum: float) -> tuple[Reading, Sequence[Demand], list[Scored]]:
+        reading = self.reader.read(question)
+        limits = self._limits(question, reading)
+        demands = self.model.read_demands([sentence.text for sentence in reading.asked], self.day)
+        found = self.ranking.best(reading.asked, demands, size, limits)
+        return reading, demands, [user for user in found if user.probability >= minimum]
+
+    def _limits(self, question: Question, reading: Reading) -> Limits:
+        filters = (*question.filters, *reading.filters)
+        return self.eligibility.limits(filters, reading.rules, without=question.exclude_users)
+
+    def _answered(self, question: Question, reading: Reading, users: Sequence[Scored]) -> Audience:
+        said = question.demand.strip() or "; ".join(sentence.text for sentence in reading.asked)
+        histories = self._histories([user.user_id for user in users])
+        made = self._audience(users, histories, self.model.encode_texts([said])[0], question.demand)
+        return replace(
+            made,
+            rewritten=Rewritten(reading.asked, self._history(reading), reading.rest, reading.warnings),
+            conditions=reading.documents(),
+            filters=tuple(dict.fromkeys((*question.filters, *reading.filters))),
+        )
+
+    def _history(self, reading: Reading) -> tuple[History, ...]:
+        rules = [rule for group in reading.rules for rule in group.rules]
+        known = self.texts.of([key for rule in rules for key in rule.keys])
+        texts = [sorted((known[key] for key in rule.keys if key in known), key=lambda t: (len(t), t)) for rule in rules]
+        return tuple(
+            History(rule.name, tuple(own[:TEXTS_SHOWN]), len(rule.keys)) for rule, own in zip(rules, texts, strict=True)
+        )
+
+    def _expected(self, question: Question, reading: Reading, demands: Sequence[Demand]) -> Expected | None:
+        """How many users of the index will do it, by a sample of them; of one sentence without filters and rules."""
+        if len(demands) != 1 or reading.asked[0].negated or question.filters or reading.filters or reading.rules:
+            return None
+        (demand,), name = demands, self.publication.collection
+        users = self.index.sample(name, POPULATION, seed=_SEED)
+        if demand.spread is None or not users:
+            return None
+        vectors, texts = self._stored(users)
+        scores = self.model.rescore(inner_products(vectors, demand.vector), texts, self.vectors, demand)
+        return expected(self.model.probabilities(scores), self.index.count(name), demand.spread)
 
     def lookalike(
-        self, positives: Sequence[str], *, negatives: Sequence[str] = (), demand: str = "", size: int
+        self, positives: Sequence[str], *, negatives: Sequence[str] = (), question: Question = NO_QUESTION, size: int
     ) -> Audience:
         """The `size` users nearest to the positives and away from the negatives, without the seeds themselves.
 
@@ -145,22 +155,25 @@ class Targeting:
             raise NoSeeds("a lookalike audience needs positive seeds, found none.")
         if both := sorted(set(liked) & set(disliked)):
             raise ContradictingSeeds(f"a seed is either positive or negative, found as both: {both}.")
+        demand = question.demand.strip()
+        self.reader.check(demand)
         drawn = [] if disliked else self._others(liked)
-        given = {*liked, *disliked}
+        given = [*liked, *disliked]
         if size + len(given) > MOST_USERS:
             raise AudienceTooLarge(f"an audience and its seeds are at most {MOST_USERS} users, asked for {size}.")
-        query = self._answered(liked, [*disliked, *drawn], demand)
-        found = self._ranked(query, size + len(given))
-        hits = [hit for hit in found if hit.user_id not in given][:size]
-        histories = self._histories([hit.user_id for hit in hits], also=liked[:MOST_SEEDS_READ])
-        towards = self.model.encode_texts([demand])[0] if demand.strip() else histories.mean(liked[:MOST_SEEDS_READ])
-        return self._audience(hits, histories, towards, demand, negatives=drawn)
+        limits = self.eligibility.limits(question.filters, without=[*given, *question.exclude_users])
+        query = self._answering(liked, [*disliked, *drawn], demand)
+        users = self.ranking.best([Asked(demand)], [query], size, limits)
+        histories = self._histories([user.user_id for user in users], also=liked[:MOST_SEEDS_READ])
+        towards = self.model.encode_texts([demand])[0] if demand else histories.mean(liked[:MOST_SEEDS_READ])
+        made = self._audience(users, histories, towards, question.demand, negatives=drawn)
+        return replace(made, filters=question.filters)
 
     def _others(self, positives: list[str]) -> list[str]:
         wanted = NEGATIVES_PER_POSITIVE * len(positives)
         return self.index.sample(self.publication.collection, wanted, seed=_SEED, without=positives)
 
-    def _answered(self, positives: list[str], negatives: list[str], demand: str) -> Demand:
+    def _answering(self, positives: list[str], negatives: list[str], demand: str) -> Demand:
         name = self.publication.collection
         stored = self.index.vectors(name, [*positives, *negatives])
         if unknown := [user for user in (*positives, *negatives) if user not in stored]:
@@ -177,16 +190,18 @@ class Targeting:
         return np.stack([vectors[user] for user in users]), [texts[user] for user in users]
 
     def _histories(self, users: Sequence[str], *, also: Sequence[str] = ()) -> Histories:
-        shown = [*users[:MOST_EXPLAINED], *also]
-        return Histories(shown, self.features, self.texts, lambda texts: self.model.encode_texts(texts))
+        return Histories([*users[:MOST_EXPLAINED], *also], self.features, self.texts, self._encoded)
 
-    def _probabilities(self, hits: Sequence[Hit]) -> dict[str, float]:
-        found = self.model.probabilities(np.array([hit.score for hit in hits]))
-        return {hit.user_id: float(p) for hit, p in zip(hits, found, strict=True)}
+    def _encoded(self, texts: Mapping[int, str]) -> Vectors:
+        """The vectors of texts by key, in the encoder's own space: those of the cache where there is one."""
+        if self.vectors is None:
+            return self.model.encode_texts(list(texts.values()))
+        rows = self.vectors.rows(np.fromiter(texts, np.int64, len(texts)))
+        return np.asarray(self.vectors.vectors[rows], np.float32)
 
     def _audience(
         self,
-        hits: Sequence[Hit],
+        users: Sequence[Scored],
         histories: Histories,
         towards: Vectors | None,
         demand: str,
@@ -194,10 +209,7 @@ class Targeting:
         negatives: Sequence[str] = (),
     ) -> Audience:
         reasons = histories.reasons(towards) if towards is not None else {}
-        probabilities = self._probabilities(hits)
-        members = (
-            Member(hit.user_id, hit.score, probabilities[hit.user_id], reasons.get(hit.user_id, ())) for hit in hits
-        )
+        members = (Member(u.user_id, u.score, u.probability, reasons.get(u.user_id, ())) for u in users)
         return Audience(
             users=tuple(members),
             demand=demand,
@@ -206,4 +218,5 @@ class Targeting:
             ds=self.publication.ds,
             template_version=self.publication.template_version,
             negatives=tuple(negatives),
+            default_filters=self.eligibility.default,
         )

@@ -37,11 +37,15 @@ class OnlineFeatures:
 
     def text_keys(self, user_ids: Sequence[str]) -> dict[str, list[int]]:
         """Per user the distinct keys of the history's texts and searches, newest first."""
+        return {user: _newest_first(events) for user, events in self.events(user_ids).items()}
+
+    def events(self, user_ids: Sequence[str]) -> dict[str, list[tuple[str, int, int]]]:
+        """Per user (source, day since 1970-01-01, text key) of what is kept of them, by source, newest first."""
         if not user_ids:
             return {}
         names = [f"{view}:{source}_{kind}" for source, view in _VIEWS.items() for kind in ("text", "day")]
         found = self._read(names, user_ids)
-        return {user: _newest_first(found, at) for at, user in enumerate(user_ids)}
+        return {user: _events(found, at) for at, user in enumerate(user_ids)}
 
     def _read(self, wanted: str | list[str], user_ids: Sequence[str]) -> Mapping[str, list[Any]]:
         """Features by name, or those of a service, as `view__feature`: a profile may call a column like one of ours."""
@@ -55,13 +59,21 @@ class OnlineFeatures:
                 raise FeaturesMissing(f"the online store holds no features yet: {error}.") from error
 
 
-def _newest_first(found: Mapping[str, list[Any]], at: int) -> list[int]:
-    events: list[tuple[int, int, int]] = []
+def _events(found: Mapping[str, list[Any]], at: int) -> list[tuple[str, int, int]]:
+    events: list[tuple[str, int, int]] = []
     for source, view in _VIEWS.items():
         texts, days = found[f"{view}__{source}_text"][at] or [], found[f"{view}__{source}_day"][at] or []
-        pairs = zip(texts, days, strict=True)
-        events += [(-day, position, key) for position, (key, day) in enumerate(pairs) if key]
-    return list(dict.fromkeys(key for _, _, key in sorted(events)))
+        events += [(source, int(day), int(key)) for key, day in zip(texts, days, strict=True) if key]
+    return events
+
+
+def _newest_first(events: Sequence[tuple[str, int, int]]) -> list[int]:
+    places: dict[str, int] = {}
+    ranked = []
+    for source, day, key in events:
+        places[source] = position = places.get(source, -1) + 1
+        ranked.append((-day, position, key))
+    return list(dict.fromkeys(key for _, _, key in sorted(ranked)))
 
 
 def _plain(value: Any) -> Any:

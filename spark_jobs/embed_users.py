@@ -25,6 +25,7 @@ from feature_repo.contracts.windows import cutoff_instant, day_number
 from model import pointers
 from model.found import FoundModel
 from model.text_cache import TextTable, read_table
+from spark_jobs.embedding_days import embedded_days
 from spark_jobs.model_inputs import model_inputs, snapshot_inputs
 from spark_jobs.partitions import publish, write_files
 from spark_jobs.session import main, parser, say, spark_session
@@ -73,7 +74,7 @@ def _inputs(spark: SparkSession, work: Workdir, ds: date, found: FoundModel) -> 
 
 def _with_kept(spark: SparkSession, rows: DataFrame, work: Workdir, ds: date, version: str) -> DataFrame:
     """The rows with what this model gave the user in the newest earlier partition."""
-    earlier = [d for d in _published(work) if d < ds]
+    earlier = [d for d in embedded_days(work) if d < ds]
     if not version or not earlier:
         newest = spark.createDataFrame([], SCHEMA)
     else:
@@ -83,11 +84,6 @@ def _with_kept(spark: SparkSession, rows: DataFrame, work: Workdir, ds: date, ve
     )
     partitions = spark.sparkContext.defaultParallelism
     return rows.join(kept, JOIN_KEY, how="left").repartition(partitions, JOIN_KEY).sortWithinPartitions(JOIN_KEY)
-
-
-def _published(work: Workdir) -> list[date]:
-    folders = work.view(EMBEDDING).glob("ds=*")
-    return sorted(date.fromisoformat(folder.name.removeprefix("ds=")) for folder in folders)
 
 
 def _embedder(model: str, cache: str) -> Any:

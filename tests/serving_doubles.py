@@ -21,6 +21,8 @@ from feature_repo.store import materialize
 WORDS = 16
 DAY = date(2024, 6, 1)
 LENGTHS = Lengths(events=4, searches=2)
+KEYS, WEIGHTS = pa.list_(pa.int64()), pa.list_(pa.float32())
+KINDS = ("categorical", "numeric")
 TEXTS = ("picnic basket", "garden plant", "lunch bag", "cake stand")
 
 
@@ -34,6 +36,7 @@ def words_vector(text: str) -> np.ndarray:
 @dataclass
 class Read:
     vector: np.ndarray
+    spread: float | None = None
 
 
 @dataclass
@@ -42,6 +45,7 @@ class WordModel:
     adds the weights of a user's texts."""
 
     version: str
+    metadata = MappingProxyType({"currency": "EUR", "windows": {"horizon_days": 30}})
 
     @classmethod
     def load(cls, folder: Path) -> "WordModel":
@@ -90,8 +94,10 @@ def write_embeddings(
     *,
     version: str = "v1",
     weights: Mapping[str, float] = MappingProxyType({}),
+    texts: Mapping[str, list[int]] = MappingProxyType({}),
 ) -> None:
-    """Each user's vector and hash; `weights` gives some users one text of that weight."""
+    """Each user's vector and hash; `weights` gives some users one text of that weight, `texts` some of weight 1
+    each."""
     users = sorted(rows)
     write(
         work.partition("embedding", ds),
@@ -99,8 +105,8 @@ def write_embeddings(
             "user_id": users,
             "event_timestamp": [datetime(ds.year, ds.month, ds.day, tzinfo=UTC)] * len(users),
             "vector": pa.array([rows[u][0] for u in users], pa.list_(pa.float32())),
-            "text_keys": pa.array([[text_key("tea")] if u in weights else [] for u in users], pa.list_(pa.int64())),
-            "text_weights": pa.array([[weights[u]] if u in weights else [] for u in users], pa.list_(pa.float32())),
+            "text_keys": pa.array([list(texts.get(u, [text_key("tea")] * (u in weights))) for u in users], KEYS),
+            "text_weights": pa.array([weights_of(u, weights, texts) for u in users], WEIGHTS),
             "input_hash": [rows[u][1] for u in users],
             "model_version": [version] * len(users),
         },
@@ -110,12 +116,36 @@ def write_embeddings(
     work.current_model.write_text(version)
 
 
+def weights_of(user: str, weights: Mapping[str, float], texts: Mapping[str, list[int]]) -> list[float]:
+    return [1.0] * len(texts.get(user, ())) or ([weights[user]] if user in weights else [])
+
+
 def embedded(count: int) -> dict[str, tuple[np.ndarray, str]]:
     return {user_name(at): (user_vector(at), f"hash-{at}") for at in range(count)}
 
 
-def write_features(settings: Settings, ds: date, count: int) -> None:
-    """User n bought text n % 4 yesterday, and `old thing` long ago; then everything goes online."""
+def write_profile(work: Workdir, ds: date, columns: Mapping[str, list]) -> None:
+    """The profile of users 0 .. n - 1: texts are categories, numbers are numbers."""
+    count = len(next(iter(columns.values())))
+    keys = {"user_id": [user_name(at) for at in range(count)], "event_timestamp": [midnight(ds)] * count}
+    is_text = {name: isinstance(next(v for v in values if v is not None), str) for name, values in columns.items()}
+    types = {name: pa.string() if text else pa.float64() for name, text in is_text.items()}
+    write(work.partition("profile", ds), keys | {n: pa.array(v, types[n]) for n, v in columns.items()})
+    kinds = {kind: sorted(n for n, text in is_text.items() if text == (kind == "categorical")) for kind in KINDS}
+    work.profile_schema.write_text(json.dumps(kinds))
+
+
+def midnight(ds: date) -> datetime:
+    return datetime(ds.year, ds.month, ds.day, tzinfo=UTC)
+
+
+def write_features(
+    settings: Settings, ds: date, count: int, *, activity: Mapping[str, list[float]] = MappingProxyType({})
+) -> None:
+    """User n bought text n % 4 yesterday, and `old thing` long ago; then everything goes online.
+
+    Where there is a profile already, it stays. `activity` are columns of that view that are not all zero.
+    """
     work, users = settings.work, [user_name(at) for at in range(count)]
     keys = {"user_id": users, "event_timestamp": [datetime(ds.year, ds.month, ds.day, tzinfo=UTC)] * count}
     types = {"int64": pa.int64(), "int32": pa.int32(), "float32": pa.float32()}
@@ -132,8 +162,9 @@ def write_features(settings: Settings, ds: date, count: int) -> None:
     filled = {"bills_text": bought, "bills_day": [[19874, 19000, 0, 0]] * count, "bills_length": [2] * count}
     view("history", history_columns(LENGTHS), filled)
     view("searches", search_columns(LENGTHS), {})
-    view("activity", activity_columns(), {})
+    view("activity", activity_columns(), activity)
     texts = sorted([*TEXTS, "old thing"], key=text_key)
     write(work.partition("texts", ds), {"text_key": [text_key(t) for t in texts], "text": texts})
-    work.profile_schema.write_text(json.dumps({"categorical": [], "numeric": []}))
+    if not work.profile_schema.exists():
+        work.profile_schema.write_text(json.dumps({kind: [] for kind in KINDS}))
     materialize(settings, ds)

@@ -28,6 +28,7 @@ from serving_doubles import (
 from feature_repo.contracts.settings import Settings
 from serving import running
 from serving.app import create_app
+from serving.ask import render
 from serving.desk import Desk
 from serving.index import open_index
 from serving.publish import publish
@@ -108,6 +109,22 @@ def test_a_sentence_gives_users_with_probabilities_reasons_and_versions(client):
         assert 0 < user["reasons"][0]["similarity"] <= 1.0001
 
 
+def test_a_calibrated_model_says_how_many_users_to_expect(client, monkeypatch):
+    asked = {"demand": "a picnic basket", "size": USERS}
+    assert client.post("/v1/audiences:target", json=asked).json()["expected"] is None
+    read = WordModel.read_demands
+    monkeypatch.setattr(WordModel, "read_demands", lambda *asked: [replace(d, spread=0.4) for d in read(*asked)])
+
+    found = client.post("/v1/audiences:target", json=asked).json()
+
+    probabilities = [user["probability"] for user in found["users"]]
+    assert len(probabilities) == USERS and found["expected"]["size"] == pytest.approx(sum(probabilities))
+    assert 0 < found["expected"]["low"] < found["expected"]["size"] < found["expected"]["high"] <= USERS
+    assert "25 users are expected to do it (80 %: 14 to 40)" in render(
+        found | {"expected": {"size": 25.2, "low": 14.1, "high": 40.0}}, "audience"
+    )
+
+
 def test_the_texts_of_a_history_rank_what_the_index_found(fresh):
     """User 9 is the last of all for the vectors; the text of the history says otherwise."""
     client, settings = fresh
@@ -168,10 +185,10 @@ def test_health_and_readiness(client):
 @pytest.mark.parametrize(
     ("path", "asked", "status", "code", "told"),
     [
-        ("target", {"demand": "  "}, 422, "invalid_request", "body.demand: String should have at least 1 character"),
-        ("target", {}, 422, "invalid_request", "body.demand: Field required"),
+        ("target", {"demand": "  "}, 422, "empty_demand", "a demand must be a sentence, found an empty one"),
+        ("target", {}, 422, "empty_demand", "a demand must be a sentence, found an empty one"),
         ("target", {"demand": "x", "size": 0}, 422, "invalid_request", "body.size: Input should be greater than"),
-        ("target", {"demand": "x", "size": 16_385}, 422, "invalid_request", "less than or equal to 16384"),
+        ("target", {"demand": "x", "size": 16_385}, 422, "audience_too_large", "at most 16384 users"),
         ("target", {"demand": "x", "sise": 5}, 422, "invalid_request", "body.sise: Extra inputs are not permitted"),
         ("target", {"demand": "x", "minimum_probability": 2}, 422, "invalid_request", "body.minimum_probability"),
         ("lookalike", {"positives": []}, 422, "no_seeds", "needs positive seeds, found none"),
@@ -309,6 +326,7 @@ def test_the_description_names_every_route_its_answer_and_its_problems(client):
     described = client.get("/openapi.json").json()
     assert set(described["paths"]) == {
         "/v1/audiences:target",
+        "/v1/audiences:preview",
         "/v1/audiences:lookalike",
         "/v1/users/{user_id}/features",
         "/healthz",

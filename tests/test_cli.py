@@ -27,7 +27,18 @@ from serving.processes import StepFailed, environment, run_process
 from serving.progress import Progress, table
 from serving.run import run_lake
 
-COMMANDS = ("generate", "import-dataset", "validate", "run", "evaluate", "target", "lookalike", "serve", "rollback")
+COMMANDS = (
+    "generate",
+    "import-dataset",
+    "validate",
+    "run",
+    "evaluate",
+    "target",
+    "lookalike",
+    "export",
+    "serve",
+    "rollback",
+)
 REPORT = {"ends": "2011-09-01T00:00:00+00:00", "first_event": "2009-12-01T07:45:00+00:00"}
 
 
@@ -435,9 +446,20 @@ def test_a_table_is_as_wide_as_its_cells():
     )
 
 
-def test_the_quick_suite_names_methods_that_exist_and_hands_them_on(settings):
+def test_an_export_is_a_spark_job_with_only_what_was_asked(monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr("serving.processes.run_in_foreground", lambda argv, environ: ran.append((argv, environ)) or 0)
+    command = ["export", "-40 % off hunters", "--out", "a.csv", "--size", "20000", "--workdir", str(tmp_path)]
+
+    assert main([command[0], *command[2:], "--", command[1]]) == 0
+
+    (argv, environ) = ran[0]
+    assert argv[0] == "spark-submit" and argv[1].endswith("spark_jobs/export_audience.py")
+    assert argv[2:] == ["--demand=-40 % off hunters", "--out=a.csv", "--size=20000"]
+    assert environ["FOUND_WORKDIR"] == str(tmp_path)
+
+
+def test_the_quick_suite_names_methods_that_exist():
     from model.evaluation.suite.families import families
 
-    command = evaluator._suite(settings, settings.work.root, 1, Suite(evaluator.QUICK)).command
-    assert command[-2:] == ("--methods", evaluator.QUICK)
     assert set(evaluator.QUICK.split(",")) <= {family.name for family in families()}

@@ -21,7 +21,7 @@ ARROWS = {
 }
 """What the files of a folder may import of ours. Spark jobs reach feature_repo for Feast's point-in-time join alone."""
 
-SPARK_JOB_WITH_THE_MODEL = "spark_jobs/embed_users.py"
+SPARK_JOBS_WITH_THE_MODEL = ("spark_jobs/embed_users.py", "spark_jobs/export_audience.py")
 PETASTORM_FILES = ("model/data.py", "model/petastorm_compat.py")
 MODEL_NEEDS_NONE_OF = {"pyspark", "feast", "pymilvus", "milvus_lite", "airflow", "fastapi"}
 HEAVY = ("torch", "transformers", "pyspark", "feast", "pymilvus", "fastapi", "airflow", "pandas", "numpy")
@@ -57,7 +57,7 @@ def layer(path: Path) -> str:
 def breaks(path: Path) -> set[str]:
     """The imports of ours that a file's layer may not have."""
     allowed = ARROWS[layer(path)]
-    if str(path.relative_to(ROOT)) == SPARK_JOB_WITH_THE_MODEL:
+    if str(path.relative_to(ROOT)) in SPARK_JOBS_WITH_THE_MODEL:
         allowed = allowed | {"model"}
     ours = {m for m in imports_of(path) if m.split(".")[0] in (*OURS, "operators")}
     return {m for m in ours if not within(m, allowed)}
@@ -80,6 +80,15 @@ def test_contracts_import_nothing_that_is_installed():
 def test_the_model_trains_where_spark_feast_and_milvus_are_not_installed():
     for path in sources("model"):
         assert not {m.split(".")[0] for m in imports_of(path)} & MODEL_NEEDS_NONE_OF, path
+
+
+@pytest.mark.parametrize("module", ["model.scan", "model.scores"])
+def test_a_worker_of_the_scan_needs_no_torch(module):
+    script = f"import sys, {module}; print(*sorted({{'torch', 'transformers', 'pyspark'}} & set(sys.modules)))"
+
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60)
+
+    assert (loaded.returncode, loaded.stdout.split()) == (0, []), loaded.stderr
 
 
 def test_petastorm_is_imported_by_its_reader_only():

@@ -42,7 +42,7 @@ def published(index, work):
 
 def contents(index: UserIndex) -> dict[str, tuple[str, bytes]]:
     name = index.published().collection
-    hashes = index.input_hashes(name)
+    hashes = {user: found for user, (found, _) in index.hashes(name).items()}
     vectors = index.vectors(name, list(hashes))
     return {user: (found, vectors[user].tobytes()) for user, found in hashes.items()}
 
@@ -252,7 +252,7 @@ def test_a_new_collection_that_fails_a_check_leaves_the_alias_untouched(
 
 
 def publication_hit():
-    from serving.index import Hit
+    from serving.rows import Hit
 
     return Hit("nobody", -1.0)
 

@@ -20,7 +20,7 @@ from model.evaluation.scenarios import read_labels
 from model.evaluation.suite.__main__ import main
 from model.evaluation.suite.bench import FEW, places
 from model.evaluation.suite.compute import Lake, compute
-from model.evaluation.suite.families import ALL_LABELS, ZERO_SHOT, families
+from model.evaluation.suite.families import ALL_LABELS, ZERO_SHOT, demands_with_labels, families
 from model.evaluation.suite.probe import probe
 from model.evaluation.suite.report import plan
 from model.evaluation.suite.sources import PACKAGE, sources
@@ -70,6 +70,14 @@ def test_seeds_are_fit_labels_the_same_for_every_method_of_a_seed(place, lake):
         assert few.labels.sum() == min(FEW, positives // 2) and (few.labels == 0).sum() == FEW
         assert set(few.rows) <= set(every.rows)
         np.testing.assert_array_equal(few.rows, place.seeds(chosen, FEW).rows)
+
+
+def test_all_labels_say_how_many_do_it(place):
+    model = place.run.model
+    for chosen, demand in zip(place.scenarios, demands_with_labels(place), strict=True):
+        seeds = place.seeds(chosen)
+        score = model.score(place.embedded, demand, place.run.vectors)[seeds.rows]
+        assert model.probabilities(score).mean() == pytest.approx(seeds.labels.mean(), abs=0.02)
 
 
 def test_eval_labels_change_no_answer(place, lake):

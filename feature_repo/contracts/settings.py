@@ -43,6 +43,12 @@ class Settings:
     port: int = 8080
     admin_key: str = ""
     mlflow_uri: str = ""
+    demand_language: str = "en"
+    denied_fields: str = (
+        "race, ethnicity, religion, political_opinion, trade_union, health, disability, sexual_orientation"
+    )
+    default_filters: str = ""
+    suppressed_users: str = ""
 
     @property
     def lengths(self) -> Lengths:
@@ -57,6 +63,10 @@ class Settings:
     def work(self) -> Workdir:
         self.require("workdir")
         return Workdir(Path(self.workdir).absolute())
+
+    def names(self, setting: str) -> tuple[str, ...]:
+        """The names that a setting lists between commas."""
+        return tuple(name.strip() for name in str(getattr(self, setting)).split(",") if name.strip())
 
     def require(self, *names: str) -> None:
         """Raises one FoundError that names each of `names` that is not set, and all ways to set it."""

@@ -149,6 +149,15 @@ TRAILING = frozenset(
 )
 """Words dropped from a topic's end; "a book about it" keeps more than it opens with."""
 
+VAGUE = frozenset(
+    (
+        "good better best great valuable loyal important top premium nice perfect ideal interesting relevant "
+        "potential right target suitable profitable happy promising quality high value engaged attractive "
+        "typical real key main"
+    ).split()
+)
+"""A topic of nothing else praises users and says nothing that they do."""
+
 NUMBERS = {
     word: value
     for value, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())

@@ -34,8 +34,8 @@ class Section:
 
 
 def sections(book: Book, more: Sequence[Section] = ()) -> list[Section]:
-    """Who is first, all lakes at a glance, the paper's margins, what each part is worth, what more there is, each lake
-    in full, and how to read it."""
+    """Who is first, all lakes at a glance, the paper's margins, what each part is worth, what more there is, each lake,
+    and how to read it."""
     plan = book.plan
     found = [
         Section("In short", (*verdicts(book), *plan.remarks)),

@@ -48,8 +48,8 @@ class Lake:
         fit, held_out = (read_labels(labels, split) for split in ("fit", "eval"))
         documents = folder / SCENARIOS / "scenarios.yaml"
         scenarios = tuple(read_scenarios(documents))
-        seen = (fit, held_out, runs, digest_folder(folder), read_hard(labels), read_paraphrases(documents))
-        return cls(folder.name, scenarios, *seen)
+        told = digest_folder(folder), read_hard(labels), read_paraphrases(documents)
+        return cls(folder.name, scenarios, fit, held_out, runs, *told)
 
     @property
     def candidates(self) -> dict[str, Candidates]:

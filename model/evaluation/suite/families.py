@@ -13,6 +13,7 @@ from feature_repo.contracts.names import Workdir
 from model import pointers
 from model.baselines.protocol import LOG_ODDS, Embedder, Method, Ranker, Scores, SeedRanker, Seeds, answers
 from model.baselines.registry import METHODS
+from model.calibration.line import fit_line
 from model.evaluation.suite.bench import FEW, Answers, Place
 from model.evaluation.suite.hard import hard_seeds
 from model.evaluation.suite.probe import probe
@@ -83,7 +84,7 @@ def _ask_found(place: Place) -> dict[str, Answers]:
     asked = {
         FOUND: model.read_demands(place.demands, place.scenarios[0].cutoff),
         FOUND + FEW_SUFFIX: demands_with_seeds(place, FEW),
-        FOUND + ALL_SUFFIX: demands_with_seeds(place),
+        FOUND + ALL_SUFFIX: demands_with_labels(place),
     }
     scores = {
         name: np.stack([model.score(users, demand, vectors) for demand in given], 1) for name, given in asked.items()
@@ -121,6 +122,17 @@ def demands_of(place: Place, given: Sequence[Seeds]) -> list[Demand]:
         found.append(
             answer_seeds(place.run.model, scenario.demand, scenario.cutoff, near, far, population, place.run.vectors)
         )
+    return found
+
+
+def demands_with_labels(place: Place) -> list[Demand]:
+    """Each scenario's demand as all its fit labels correct it. These are a sample of the candidates and so say how many
+    do it as well: the line of the log odds is fitted to them."""
+    found = []
+    for scenario, demand in zip(place.scenarios, demands_with_seeds(place), strict=True):
+        seeds = place.seeds(scenario)
+        score_S = place.run.model.score(_these(place.embedded, seeds.rows), demand, place.run.vectors)
+        found.append(demand.moved(fit_line(score_S, seeds.labels)))
     return found
 
 

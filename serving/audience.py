@@ -1,0 +1,140 @@
+"""Audiences, and what answers need of a model and hold of a user."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.calibration.size import Expected
+from serving.filters import Condition
+from serving.question import Asked
+from serving.reasons import Reason
+from serving.rows import WeightedTexts
+
+Vectors = NDArray[np.float32]
+
+
+class Demand(Protocol):
+    """A sentence as a model reads it."""
+
+    @property
+    def vector(self) -> Vectors: ...
+
+    @property
+    def spread(self) -> float | None: ...
+
+
+class DemandModel(Protocol):
+    """What serving needs of a model; see model.found.FoundModel."""
+
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+
+    @property
+    def version(self) -> str: ...
+
+    def read_demands(self, demands: Sequence[str], day: date) -> Sequence[Demand]: ...
+
+    def text_vectors(self, cache: Path) -> Any: ...
+
+    def rescore(
+        self, scores: NDArray[Any], texts: Sequence[WeightedTexts], vectors: Any, demand: Any
+    ) -> NDArray[np.float64]: ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors: ...
+
+    def probabilities(self, scores: NDArray[Any]) -> NDArray[Any]: ...
+
+
+Stored = tuple[Vectors, list[WeightedTexts]]
+"""What the index holds of some users."""
+
+SeedAnswerer = Callable[..., Demand]
+"""`model.few_shot.answer_seeds(model, demand, day, positives, negatives, population, vectors)`, users as Stored."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A user's log odds, and their probability."""
+
+    user_id: str
+    score: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Member:
+    user_id: str
+    score: float
+    probability: float
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class History:
+    """A rule over what users did, with the first texts that it is about, and how many there are."""
+
+    rule: str
+    texts: tuple[str, ...]
+    all_texts: int
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """How the demand was read: what the model was asked, the rules over histories, what was not understood."""
+
+    sentences: tuple[Asked, ...] = ()
+    history: tuple[History, ...] = ()
+    not_understood: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Audience:
+    """The users, best first, and what answered. `negatives` are the seeds that were drawn, if any were.
+
+    `filters` are those of the question and of the demand's words; `default_filters` apply to every question. `expected`
+    says how many users of the whole index will do it; None for seeds, for several sentences, with filters or rules, and
+    where the model is not calibrated.
+    """
+
+    users: tuple[Member, ...]
+    demand: str
+    model_version: str
+    collection: str
+    ds: str
+    template_version: int
+    negatives: tuple[str, ...] = ()
+    rewritten: Rewritten = Rewritten()
+    conditions: tuple[dict[str, Any], ...] = ()
+    filters: tuple[Condition, ...] = ()
+    default_filters: tuple[Condition, ...] = ()
+    expected: Expected | None = None
+
+
+@dataclass(frozen=True)
+class Decile:
+    """A tenth of an audience, best first: how many users, and how many of them will probably do it."""
+
+    users: int
+    mean_probability: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class Preview:
+    """An audience before it is made. `eligible` users meet the filters; where `eligible_is_upper_bound`, rules over
+    single events leave fewer. The interval is the precision's, 95 %, if the probabilities hold."""
+
+    audience: Audience
+    """With a sample of its users alone."""
+    size: int
+    eligible: int
+    eligible_is_upper_bound: bool
+    expected_precision: float
+    expected_precision_interval: tuple[float, float]
+    deciles: tuple[Decile, ...]

@@ -1,0 +1,64 @@
+"""Who may be in an audience: the filters of the question and of the settings, and who is left out.
+
+The settings' filters (consent, say) and the suppression list apply to every question; no question can lift them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving.errors import Misconfigured, ServingError
+from serving.expressions import EVERYBODY, Expression, all_of, not_among
+from serving.filters import Condition, Filter, Filters
+from serving.history import AnyRule
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What every user of an audience meets: a condition that the index checks, and rules that are checked on events."""
+
+    condition: Expression = EVERYBODY
+    rules: tuple[AnyRule, ...] = ()
+
+
+class SuppressionList:
+    """A file with one user id a line, read again when it changes; without a file nobody is suppressed."""
+
+    def __init__(self, file: str) -> None:
+        self._file = Path(file) if file else None
+        self._read: tuple[int, tuple[str, ...]] = (0, ())
+
+    def users(self) -> tuple[str, ...]:
+        """Raises Misconfigured where the file is gone: to suppress nobody then would be the worst of answers."""
+        if self._file is None:
+            return ()
+        try:
+            changed = self._file.stat().st_mtime_ns
+            if changed != self._read[0]:
+                lines = self._file.read_text().splitlines()
+                self._read = changed, tuple(line.strip() for line in lines if line.strip())
+        except OSError as error:
+            raise Misconfigured(f"suppressed_users names {self._file}, which cannot be read: {error}.") from error
+        return self._read[1]
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """The columns that can be filtered by, and what the settings say of everybody."""
+
+    filters: Filters
+    default: tuple[Filter, ...]
+    suppressed: SuppressionList
+
+    def limits(
+        self, filters: Sequence[Condition] = (), rules: Sequence[AnyRule] = (), *, without: Sequence[str] = ()
+    ) -> Limits:
+        """Raises a ServingError naming the filter that cannot be applied."""
+        try:
+            always = self.filters.compiled(self.default)
+        except ServingError as error:
+            raise Misconfigured(f"default_filters cannot be applied: {error.detail}") from error
+        left_out = not_among(tuple(dict.fromkeys([*self.suppressed.users(), *without])))
+        narrowed = [rule.narrowed() for rule in rules]
+        condition = all_of([always, self.filters.compiled(filters), *narrowed, left_out])
+        return Limits(condition, tuple(rule for rule in rules if not rule.is_simple))

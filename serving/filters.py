@@ -1,0 +1,186 @@
+"""Filters: typed conditions on the columns that an index has, compiled to one Milvus expression with parameters.
+
+A user whose value is unknown meets no condition on it, neither `country = France` nor `country != France`. Ages of
+events (`bills_recency_days`) are never unknown: what never happened is longer ago than any number of days.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from feature_repo.contracts.windows import day_number
+from serving.errors import DeniedFilter, InvalidFilter, UnknownFilterField
+from serving.expressions import Expression, Value, all_of, any_of, expression
+from serving.facts import LONGEST_VALUE, Column, normal_name
+
+Scalar = str | bool | int | float
+EQUALS = {"=": "==", "!=": "!="}
+ORDERS = {">": ">", ">=": ">=", "<": "<", "<=": "<="}
+LISTS = ("in", "not in")
+BETWEEN = "between"
+OPERATORS = (*EQUALS, *ORDERS, *LISTS, BETWEEN)
+MOST_VALUES = 1_000
+MOST_FILTERS = 64
+
+_OPPOSITE = {"=": "!=", "!=": "=", ">": "<=", "<=": ">", "<": ">=", ">=": "<", "in": "not in", "not in": "in"}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """`field op value`; `in` and `not in` take a list, `between` the two ends, both included."""
+
+    field: str
+    op: str
+    value: Scalar | Sequence[Scalar]
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.op} {_shown(self.value)}"
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """One of these is enough."""
+
+    any: tuple[Filter, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.any))
+
+
+Condition = Filter | AnyOf
+
+
+def opposite(given: Filter) -> Condition:
+    """What holds for every user with a known value for whom the filter does not."""
+    if given.op != BETWEEN:
+        return Filter(given.field, _OPPOSITE[given.op], given.value)
+    low, high = _ends(given)
+    return AnyOf((Filter(given.field, "<", low), Filter(given.field, ">", high)))
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The columns of a collection as of its day. Denied columns are refused by name, others that it lacks too."""
+
+    columns: Mapping[str, Column]
+    day: date
+    denied: frozenset[str] = frozenset()
+    """As `normal_name` writes them."""
+
+    def compiled(self, conditions: Iterable[Condition]) -> Expression:
+        """Holds for the users who meet all conditions. Raises a ServingError naming the first that cannot be asked."""
+        listed = list(conditions)
+        if len(listed) > MOST_FILTERS:
+            raise InvalidFilter(f"an audience takes at most {MOST_FILTERS} filters, found {len(listed)}.")
+        return all_of(self._condition(each) for each in listed)
+
+    def knows(self, field: str) -> bool:
+        """May this be filtered by?"""
+        return field in self.columns and not self._denies(field)
+
+    def _denies(self, field: str) -> bool:
+        column = self.columns.get(field)
+        return bool({normal_name(field), normal_name(column.source if column else "")} & self.denied)
+
+    def _condition(self, given: Condition) -> Expression:
+        if isinstance(given, Filter):
+            return self._filter(given)
+        if not given.any:
+            raise InvalidFilter("`any` must list at least one filter, found none.")
+        return any_of([self._filter(each) for each in given.any])
+
+    def _filter(self, given: Filter) -> Expression:
+        if self._denies(given.field):
+            raise DeniedFilter(f"the column {given.field!r} may not be filtered by.")
+        if given.field not in self.columns:
+            raise UnknownFilterField(f"this index has no column {given.field!r}; it has {self._names()}.")
+        if given.op not in OPERATORS:
+            raise InvalidFilter(f"{given.field}: an operator is one of {', '.join(OPERATORS)}, found {given.op!r}.")
+        column = self.columns[given.field]
+        if column.kind == "days":
+            return self._age(given, column.stored)
+        if column.kind == "category" and (given.op in ORDERS or given.op == BETWEEN):
+            raise InvalidFilter(f"{given.field} is a category: compare it by =, !=, in or not in, not by {given.op}.")
+        return _compared(given, column.stored, [_typed(given.field, column, each) for each in _values(given)])
+
+    def _age(self, given: Filter, stored: str) -> Expression:
+        """Days since an event: d days ago is the day `ds - d`, a longer time an earlier day, or never."""
+        if given.op in LISTS:
+            raise InvalidFilter(f"{given.field} counts days: compare it by =, !=, >, >=, <, <= or between.")
+        today = float(day_number(self.day))
+        on = [today - _number(given.field, each) for each in _values(given)]
+        if given.op == BETWEEN:
+            return expression(f"{stored} <= {{v0}} and {stored} >= {{v1}}", *on)
+        turned = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "=": "==", "!=": "!="}[given.op]
+        never = f" or {stored} is null" if given.op in (">", ">=", "!=") else ""
+        return expression(f"({stored} {turned} {{v0}}{never})", *on)
+
+    def _names(self) -> str:
+        names = [name for name in self.columns if not self._denies(name)]
+        return ", ".join(names) if names else "none to filter by"
+
+
+def filters_of(columns: Iterable[Column], day: date, denied: Collection[str]) -> Filters:
+    return Filters({column.name: column for column in columns}, day, frozenset(map(normal_name, denied)))
+
+
+def _compared(given: Filter, stored: str, values: list[Any]) -> Expression:
+    known = f"{stored} is not null and "
+    if given.op == BETWEEN:
+        return expression(f"{stored} >= {{v0}} and {stored} <= {{v1}}", *values)
+    if given.op in LISTS:
+        return expression(f"{known if given.op == 'not in' else ''}{stored} {given.op} {{v0}}", values)
+    sign = {**EQUALS, **ORDERS}[given.op]
+    return expression(f"{known if given.op == '!=' else ''}{stored} {sign} {{v0}}", values[0])
+
+
+def _values(given: Filter) -> list[Scalar]:
+    """One value, two for between, any number for lists."""
+    listed = isinstance(given.value, Sequence) and not isinstance(given.value, str)
+    if listed != (given.op in (*LISTS, BETWEEN)):
+        wanted = "a list of values" if given.op in LISTS else "two values" if given.op == BETWEEN else "one value"
+        raise InvalidFilter(f"{given.field}: {given.op} takes {wanted}, found {_shown(given.value)}.")
+    values = list(given.value) if isinstance(given.value, Sequence) and listed else [given.value]
+    if given.op == BETWEEN and len(values) != 2:
+        raise InvalidFilter(f"{given.field}: between takes two values, found {len(values)}.")
+    if not 1 <= len(values) <= MOST_VALUES:
+        raise InvalidFilter(f"{given.field}: a list has 1 to {MOST_VALUES} values, found {len(values)}.")
+    return values  # type: ignore[return-value]
+
+
+def _ends(given: Filter) -> tuple[Scalar, Scalar]:
+    low, high = _values(given)
+    return low, high
+
+
+def _typed(field: str, column: Column, value: Scalar) -> Value:
+    return _number(field, value) if column.kind == "number" else _category(field, value)
+
+
+def _number(field: str, value: Scalar) -> float:
+    if isinstance(value, str | bool) or not math.isfinite(value):
+        raise InvalidFilter(f"{field} is a number, found {_shown(value)}.")
+    return float(value)
+
+
+def _category(field: str, value: Scalar) -> str:
+    """Yes-or-no columns are the categories true and false."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str):
+        raise InvalidFilter(f'{field} is a category, found the number {value}: write it in quotes, as in "{value}".')
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidFilter(f"{field}: the value is no text: {error.reason}.") from error
+    if size > LONGEST_VALUE:
+        raise InvalidFilter(f"{field}: a category has at most {LONGEST_VALUE} bytes, found {size}.")
+    return value
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return repr(value)

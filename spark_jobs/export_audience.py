@@ -1,0 +1,166 @@
+"""An audience of any size as one file: all users of a day's embeddings are scored, as the service scores those whom its
+index finds.
+
+spark-submit spark_jobs/export_audience.py --ds 2011-06-01 --demand "coffee drinkers" --size 100000 --out audience.csv
+"""
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.names import Workdir
+from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.windows import cutoff_instant
+from model import scan
+from model.found import FoundModel
+from spark_jobs.audience_files import SCHEMA, refuse_unwritable, write_audience
+from spark_jobs.embedding_days import Day, chosen_day
+from spark_jobs.partitions import write_files
+from spark_jobs.session import main, parser, say, spark_session
+
+BATCH_USERS = 4_096
+SCORED = "user_id string, score double"
+HIGHEST = 700.0
+"""Log odds beyond it are certainty: their exponential is no number."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for: the `size` likeliest users (None: all) of those at or above the minimum probability."""
+
+    demand: str
+    out: Path
+    size: int | None = None
+    minimum_probability: float = 0.0
+
+    def refuse_unanswerable(self) -> None:
+        if not self.demand.strip():
+            raise FoundError("a demand must be a sentence, found an empty one.")
+        if self.size is None and not self.minimum_probability:
+            raise FoundError("an export needs a limit: give --size, --minimum-probability, or both.")
+        if self.size is not None and self.size < 1:
+            raise FoundError(f"--size must be at least 1, found {self.size}.")
+        if not 0 <= self.minimum_probability <= 1:
+            raise FoundError(f"--minimum-probability must lie between 0 and 1, found {self.minimum_probability}.")
+        refuse_unwritable(self.out)
+
+
+def export_audience(spark: SparkSession, work: Workdir, day: Day, order: Order) -> int:
+    """Writes the audience, best first, ties by user_id; returns its size.
+
+    The model reads the demand here; the workers do arithmetic on what it asks (`model.scores`).
+    """
+    model = _model_of(work, day)
+    vectors = model.text_vectors(work.text_cache)
+    asked = model.asked(model.read_demands([order.demand], day.ds)[0], vectors, vectors.keys)
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", BATCH_USERS)
+    users = spark.read.parquet(str(day.folder)).select(*scan.READ)
+    lowest = lowest_score(model, order.minimum_probability)
+    scored = users.mapInArrow(partial(scan.scan, asked=asked, size=order.size, lowest=lowest), SCORED)
+    # Sorting samples first: without this every user would be scored twice.
+    scored = scored.persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        return write_audience(order.out, _audience(_ranked(scored, order.out), model, order))
+    finally:
+        scored.unpersist()
+
+
+def lowest_score(model: FoundModel, probability: float) -> float:
+    """A score just below every score of at least this probability: what the scan may leave out."""
+    low, high = -HIGHEST, HIGHEST
+    reaches = model.probabilities(np.array([low, high])) >= probability
+    if reaches[0]:
+        return -np.inf
+    while reaches[1] and low < (middle := (low + high) / 2) < high:
+        low, high = (low, middle) if model.probabilities(np.array([middle]))[0] >= probability else (middle, high)
+    return low if reaches[1] else high
+
+
+def _model_of(work: Workdir, day: Day) -> FoundModel:
+    folder = work.models / day.model_version
+    if not folder.is_dir():
+        raise FoundError(
+            f"the embeddings of {day.ds} were made by model {day.model_version!r}, but there is no {folder}: copy that "
+            f"model there, or embed the day by the model in service (spark_jobs/embed_users.py --ds {day.ds})."
+        )
+    model = FoundModel.from_pretrained(folder)
+    if model.version != day.model_version:
+        raise FoundError(
+            f"the embeddings of {day.ds} were made by model {day.model_version!r}, {folder} holds model "
+            f"{model.version!r}: embed the day again (spark_jobs/embed_users.py --ds {day.ds})."
+        )
+    return model
+
+
+def _ranked(scored: DataFrame, out: Path) -> Iterator[pa.RecordBatch]:
+    """The scored users in order, sorted by Spark beside the file that they are for."""
+    folder = out.with_name(f".{out.name}.ranked")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        write_files(scored.orderBy(F.desc("score"), F.asc("user_id")), folder)
+        for path in sorted(folder.glob("*.parquet")):
+            with pq.ParquetFile(path) as file:
+                yield from file.iter_batches()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _audience(ranked: Iterator[pa.RecordBatch], model: FoundModel, order: Order) -> Iterator[pa.RecordBatch]:
+    """The users that were asked for, of the ranked ones, with rank and probability."""
+    rank = 1
+    for batch in ranked:
+        _refuse_no_score(batch)
+        probabilities = model.probabilities(batch["score"].to_numpy())
+        likely = batch.filter(pa.array(probabilities >= order.minimum_probability))
+        wanted = likely[: order.size - rank + 1] if order.size else likely
+        ranks = pa.array(np.arange(rank, rank + len(wanted)))
+        columns = [ranks, *wanted.columns, pa.array(model.probabilities(wanted["score"].to_numpy()))]
+        yield pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+        rank += len(wanted)
+        if rank - 1 == order.size:
+            return
+
+
+def _refuse_no_score(batch: pa.RecordBatch) -> None:
+    if len(batch) and batch["score"][0].as_py() == scan.NO_SCORE:
+        raise FoundError(
+            f"user {batch['user_id'][0].as_py()!r} has no score: the vector must be finite numbers, and the text cache "
+            "must hold every text of the user. Embed the day again (spark_jobs/embed_users.py)."
+        )
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> None:
+    settings.require("workdir")
+    size, likely, out = arguments.size, arguments.minimum_probability, Path(arguments.out).absolute()
+    order = Order(arguments.demand, out, size=size, minimum_probability=likely)
+    order.refuse_unanswerable()
+    day = chosen_day(settings.work, cutoff_instant(arguments.ds).date() if arguments.ds else None)
+    with spark_session(settings, job="export_audience") as spark:
+        users = export_audience(spark, settings.work, day, order)
+    say(f"export: {users} users as of {day.ds} by model {day.model_version} in {out}")
+
+
+def arguments() -> argparse.ArgumentParser:
+    parse = parser(__doc__, "workdir", "spark_master")
+    parse.add_argument("--ds", help="the day of the embeddings (default: the newest of the model in service)")
+    parse.add_argument("--demand", required=True, help="the sentence")
+    parse.add_argument("--size", type=int, help="how many users (default: all of the minimum probability)")
+    parse.add_argument("--minimum-probability", type=float, default=0.0, help="no user below it (default: 0)")
+    parse.add_argument("--out", required=True, help="the file to write: .csv, .parquet or .jsonl")
+    return parse
+
+
+if __name__ == "__main__":
+    main(run, arguments())
