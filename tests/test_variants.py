@@ -158,6 +158,7 @@ def test_frozen_encoders_stay_as_stage_1_left_them_and_the_rest_learns(pairs, te
     assert same(weights(model.user.sequence), weights(start.user.sequence))
     assert same(weights(model.user.table), weights(start.user.table))
     assert not same(weights(model.user.fusion), weights(start.user.fusion))
+    assert model.calibration is not None and start.calibration is None
 
 
 def test_without_stage_2_only_the_texts_decide(pairs, text_cache, tmp_path, texts):

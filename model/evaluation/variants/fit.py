@@ -14,6 +14,7 @@ import torch
 
 from feature_repo.contracts.events import BEHAVIOUR_SOURCES, PROFILES
 from model import pointers
+from model.calibration.learn import calibrate
 from model.config import Recipe
 from model.data import Columns, Pairs, rows_of
 from model.distributed import join
@@ -43,7 +44,8 @@ class FrozenEncoders(Alignment):
 
 
 def train(variant: Variant, base: Recipe, pairs: Pairs, cache: Path, models: Path, seed: int) -> FoundModel:
-    """Both stages as the variant has them; `base` is FOUND's own recipe. The models stay below `models`."""
+    """Both stages as the variant has them, and its calibration where its scores are log odds; `base` is FOUND's own
+    recipe. The models stay below `models`."""
     recipe = variant.recipe_of(base)
     encoder = TextEncoder(recipe.encoder, max_tokens=recipe.max_tokens)
     print(f"{variant.name}: training, seed {seed}", flush=True)
@@ -51,9 +53,12 @@ def train(variant: Variant, base: Recipe, pairs: Pairs, cache: Path, models: Pat
     (stage1 if variant.pretrained else without_stage1)(job)
     if variant.alignment != "none":
         stage2(job, FrozenEncoders if variant.alignment == "frozen encoders" else Alignment)
-    folder = models / "stage1" if variant.alignment == "none" else models
-    model = FoundModel.from_pretrained(pointers.current(folder, missing="train it again"))
-    return model if variant.gives_odds else _without_propensity(model)
+    made = models / "stage1" if variant.alignment == "none" else models
+    folder = pointers.current(made, missing="train it again")
+    if variant.gives_odds:
+        print(calibrate(folder, pairs, cache), flush=True)
+        return FoundModel.from_pretrained(folder)
+    return _without_propensity(FoundModel.from_pretrained(folder))
 
 
 def seen_pairs(variant: Variant, pairs: Pairs, folder: Path) -> Pairs:
