@@ -69,16 +69,18 @@ def render(audience: Mapping[str, Any], heading: str) -> str:
     """User, probability and the nearest text of the user's history; then how the demand was read."""
     rows = [(user["user_id"], f"{user['probability']:.3f}", _reason(user["reasons"])) for user in audience["users"]]
     answered = "model {model_version}, collection {collection}, as of {ds}".format_map(audience)
-    size = _size(audience.get("expected"))
-    shown = f"{heading} ({answered})\n{size}{table(('user', 'probability', 'reason'), rows)}"
-    return "\n".join([shown, *_told(audience)])
+    shown = [
+        f"{heading} ({answered})",
+        table(("user", "probability", "reason"), rows),
+        *_size(audience.get("expected")),
+    ]
+    return "\n".join([*shown, *_told(audience)])
 
 
-def _size(expected: Mapping[str, float] | None) -> str:
+def _size(expected: Mapping[str, float] | None) -> Iterator[str]:
     """How many users are expected to do it, on a line of its own; nothing where nobody knows."""
-    if expected is None:
-        return ""
-    return "{size:,.0f} users are expected to do it (80 %: {low:,.0f} to {high:,.0f})\n".format_map(expected)
+    if expected is not None:
+        yield "{size:,.0f} users are expected to do it (80 %: {low:,.0f} to {high:,.0f})".format_map(expected)
 
 
 def _told(audience: Mapping[str, Any]) -> Iterator[str]:

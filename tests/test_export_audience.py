@@ -14,10 +14,11 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import EMBEDDING, Workdir
 from feature_repo.contracts.settings import Settings
 from model.vectors import Users
+from serving.eligibility import Limits
 from serving.index import open_index
 from serving.publish import publish
-from serving.targeting import Targeting
-from serving.texts import read_texts
+from serving.question import Asked
+from serving.ranking import Ranking
 from spark_jobs.audience_files import SCHEMA
 from spark_jobs.embedding_days import chosen_day
 from spark_jobs.export_audience import Order, export_audience, lowest_score, run
@@ -130,8 +131,8 @@ def test_the_service_gives_the_same_users_in_the_same_order(
     settings = Settings(workdir=str(few.work.root))
     with open_index(settings) as index:
         publish(index, few.work, DAY)
-        targeting = Targeting(trained, index, index.published(), None, read_texts(few.work, DAY), texts, None)
-        hits = targeting._ranked(trained.read_demands([DEMAND], DAY)[0], 300)
+        ranking = Ranking(trained, index, index.published().collection, None, texts)
+        hits = ranking.best([Asked(DEMAND)], trained.read_demands([DEMAND], DAY), 300, Limits())
 
     assert export(spark, few.work, tmp_path / "a.csv", size=300) == [(hit.user_id, hit.score) for hit in hits]
 
