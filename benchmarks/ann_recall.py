@@ -1,9 +1,10 @@
 """Recall of the index's search against brute force, without and with scalar filters.
 
-    python benchmarks/ann_recall.py WORKDIR [--uri http://127.0.0.1:19530] [--out benchmarks/results/NAME.json]
+    python benchmarks/ann_recall.py WORKDIR [--uri http://127.0.0.1:19530] [--hnsw EF] [--out FILE]
 
 Users are like those of WORKDIR (a finished run), demands are its texts. The collection and the search are the service's
-own (serving/index.py); a filter takes a random share of the users (`bucket`). Without --uri: Milvus Lite, which scans.
+own (serving/index.py), or with --hnsw a graph of M 16 searched by that ef; a filter takes a random share of the users
+(`bucket`). The collection is released and loaded again before it is searched. Without --uri: Milvus Lite, which scans.
 A server in a wheel: `pip install --no-deps --target DIR milvus==2.3.5`, then `PYTHONPATH=DIR DIR/bin/milvus-server`.
 """
 
@@ -18,10 +19,12 @@ from typing import Any
 
 import numpy as np
 from populations import like, prefix, real
+from pymilvus import MilvusClient
 
 from model.scores import inner_products
-from serving.index import BUCKETS, TIE_MARGIN, Publication, Row, UserIndex, bucket_of
+from serving.index import SEARCH, TIE_MARGIN, UserIndex
 from serving.milvus import Milvus
+from serving.rows import BUCKETS, Publication, Row, bucket_of
 
 NAME = "users_recall"
 SHARES = (1.0, 0.5, 0.1, 0.01, 0.001)
@@ -34,8 +37,27 @@ def rows(names: list[str], vectors: "np.ndarray") -> Iterable[Row]:
         yield Row(name, vector, NO_TEXTS, "2000-01-01", "")
 
 
-def measured(milvus: Milvus, index: UserIndex, population: Any, queries: "np.ndarray", share: float, k: int) -> Any:
+def make_graph(milvus: Milvus) -> None:
+    """HNSW instead of the service's exact scan."""
+    graph = MilvusClient.prepare_index_params()
+    graph.add_index("vector", index_type="HNSW", metric_type="IP", params={"M": 16, "efConstruction": 200})
+    with milvus.client() as client:
+        client.release_collection(NAME)
+        client.drop_index(NAME, "vector")
+        client.create_index(NAME, graph)
+        client.load_collection(NAME)
+
+
+def load_again(milvus: Milvus) -> None:
+    """What a search meets after a restart: sealed segments with their index, none that still grows."""
+    with milvus.client() as client:
+        client.release_collection(NAME)
+        client.load_collection(NAME)
+
+
+def measured(milvus: Milvus, given: argparse.Namespace, population: Any, queries: "np.ndarray", share: float) -> Any:
     """Recall and milliseconds of one share of the users."""
+    k = given.k
     vectors, buckets, names = population
     below = int(share * BUCKETS)
     inside = np.flatnonzero(buckets < below)
@@ -53,7 +75,7 @@ def measured(milvus: Milvus, index: UserIndex, population: Any, queries: "np.nda
                 limit=fetched,
                 filter="" if share == 1 else f"bucket < {below}",
                 output_fields=["user_id"],
-                search_params=index.search_parameters(fetched),
+                search_params=SEARCH | ({"params": {"ef": given.hnsw}} if given.hnsw else {}),
             )[0]
         seconds.append(time.perf_counter() - started)
         place = np.array([names[hit["entity"]["user_id"]] for hit in found], np.int64)
@@ -84,16 +106,20 @@ def run(given: argparse.Namespace, uri: str) -> dict[str, Any]:
         if NAME in index.collections():
             index.drop(NAME)
         index.create(Publication(NAME, vectors.shape[1], "recall", 1))
+        if given.hnsw:
+            make_graph(milvus)
         started = time.perf_counter()
         index.upsert(NAME, rows(list(names), vectors))
         index.settle(NAME)
         assert index.count(NAME) == len(vectors)
         filled = time.perf_counter() - started
-        found = [measured(milvus, index, (vectors, buckets, names), queries, share, given.k) for share in SHARES]
+        load_again(milvus)
+        found = [measured(milvus, given, (vectors, buckets, names), queries, share) for share in SHARES]
         index.drop(NAME)
     norms = np.quantile(np.linalg.norm(vectors, axis=1), [0, 0.1, 0.5, 0.9, 1]).round(2).tolist()
     return {
-        "index": "Milvus server, FLAT" if given.uri else "Milvus Lite, FLAT",
+        "index": ("Milvus server" if given.uri else "Milvus Lite")
+        + (f", HNSW, ef {given.hnsw}" if given.hnsw else ", FLAT"),
         "like": given.workdir.parents[1].name if "evaluation" in given.workdir.parts else given.workdir.name,
         "users": given.users,
         "width": vectors.shape[1],
@@ -110,6 +136,7 @@ def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parse.add_argument("workdir", type=Path)
     parse.add_argument("--uri", default="")
+    parse.add_argument("--hnsw", type=int, default=0, metavar="EF")
     parse.add_argument("--users", type=int, default=100_000)
     parse.add_argument("--size", type=int, default=256)
     parse.add_argument("--queries", type=int, default=50)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.user_lists import read_user_list
 from serving.errors import Misconfigured, ServingError
 from serving.expressions import EVERYBODY, Expression, all_of, not_among
 from serving.filters import Condition, Filter, Filters
@@ -35,9 +37,8 @@ class SuppressionList:
         try:
             changed = self._file.stat().st_mtime_ns
             if changed != self._read[0]:
-                lines = self._file.read_text().splitlines()
-                self._read = changed, tuple(line.strip() for line in lines if line.strip())
-        except OSError as error:
+                self._read = changed, read_user_list(self._file)
+        except (OSError, FoundError) as error:
             raise Misconfigured(f"suppressed_users names {self._file}, which cannot be read: {error}.") from error
         return self._read[1]
 

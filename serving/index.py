@@ -32,6 +32,7 @@ MOST_USERS = 16_384
 """A Milvus server returns no more from one search or query."""
 TIE_MARGIN = 64
 """Fetched beyond k, so that users tied at the end are chosen by id and not by the engine."""
+SEARCH = {"metric_type": "IP"}
 _PAGE = 4_000
 _BATCH = 1_000
 _POLL_SECONDS = 0.5
@@ -77,12 +78,7 @@ class UserIndex:
             return any(field["name"] == "facts_hash" for field in client.describe_collection(name)["fields"])
 
     def create(self, publication: Publication) -> None:
-        """An empty, loaded collection, searched by an exact scan.
-
-        HNSW (M 16, ef 1,128) found 34 % of the best 1,000 of 30,000 made-up users like real ones, 1 % behind a filter
-        by 10 %: one run on Milvus 2.3.5, its cause not yet isolated (benchmarks/results). Collections made before keep
-        their index until a new model replaces them.
-        """
+        """An empty, loaded collection, searched by an exact scan (docs/experiments.md, "The index")."""
         index = MilvusClient.prepare_index_params()
         index.add_index("vector", index_type="FLAT", metric_type="IP")
         with self._milvus.client() as client:
@@ -189,14 +185,13 @@ class UserIndex:
         if k > MOST_USERS:
             raise AudienceTooLarge(f"an audience holds at most {MOST_USERS} users, asked for {k}.")
         fetched = min(MOST_USERS, k + TIE_MARGIN)
-        parameters = self.search_parameters(fetched)
         with self._reading(name) as client:
             found = client.search(
                 name,
                 [vector.tolist()],
                 limit=fetched,
                 output_fields=["user_id"],
-                search_params=parameters,
+                search_params=SEARCH,
                 **self._milvus.filtered(condition),
             )
         users = [hit["entity"]["user_id"] for hit in found[0]]
@@ -206,11 +201,6 @@ class UserIndex:
         scores = inner_products(np.stack(list(stored.values())), vector).tolist()
         hits = [Hit(user, score) for user, score in zip(stored, scores, strict=True)]
         return sorted(hits, key=lambda hit: (-hit.score, hit.user_id))[:k]
-
-    def search_parameters(self, fetched: int) -> dict[str, Any]:
-        """How a search for so many users is done; its recall: benchmarks/ann_recall.py."""
-        beam = {} if self._milvus.file else {"params": {"ef": fetched + TIE_MARGIN}}
-        return {"metric_type": "IP", **beam}
 
     def _users_from(self, name: str, start: int, width: int) -> list[str]:
         """The users of `width` buckets from `start` on (around the end), in bucket order."""

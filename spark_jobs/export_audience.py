@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import Workdir
 from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.user_lists import read_user_list
 from feature_repo.contracts.windows import cutoff_instant
 from model import scan
 from model.found import FoundModel
@@ -37,12 +38,14 @@ HIGHEST = 700.0
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for: the `size` likeliest users (None: all) of those at or above the minimum probability."""
+    """What is asked for: the `size` likeliest users (None: all) of those at or above the minimum probability, without
+    the suppressed ones."""
 
     demand: str
     out: Path
     size: int | None = None
     minimum_probability: float = 0.0
+    suppressed: tuple[str, ...] = ()
 
     def refuse_unanswerable(self) -> None:
         if not self.demand.strip():
@@ -65,7 +68,8 @@ def export_audience(spark: SparkSession, work: Workdir, day: Day, order: Order) 
     vectors = model.text_vectors(work.text_cache)
     asked = model.asked(model.read_demands([order.demand], day.ds)[0], vectors, vectors.keys)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", BATCH_USERS)
-    users = spark.read.parquet(str(day.folder)).select(*scan.READ)
+    left_out = spark.createDataFrame([(user,) for user in order.suppressed], "user_id string")
+    users = spark.read.parquet(str(day.folder)).select(*scan.READ).join(F.broadcast(left_out), "user_id", "left_anti")
     lowest = lowest_score(model, order.minimum_probability)
     scored = users.mapInArrow(partial(scan.scan, asked=asked, size=order.size, lowest=lowest), SCORED)
     # Sorting samples first: without this every user would be scored twice.
@@ -141,10 +145,21 @@ def _refuse_no_score(batch: pa.RecordBatch) -> None:
         )
 
 
+def refuse_default_filters(settings: Settings) -> None:
+    """Raises FoundError where the settings keep users out of every audience by what this scan does not read."""
+    if settings.default_filters:
+        raise FoundError(
+            f"an export reads no columns to filter by, but default_filters is {settings.default_filters!r}: store the "
+            "audience through the service, which applies them, or list who they leave out in suppressed_users."
+        )
+
+
 def run(settings: Settings, arguments: argparse.Namespace) -> None:
     settings.require("workdir")
+    refuse_default_filters(settings)
+    suppressed = read_user_list(Path(settings.suppressed_users)) if settings.suppressed_users else ()
     size, likely, out = arguments.size, arguments.minimum_probability, Path(arguments.out).absolute()
-    order = Order(arguments.demand, out, size=size, minimum_probability=likely)
+    order = Order(arguments.demand, out, size=size, minimum_probability=likely, suppressed=suppressed)
     order.refuse_unanswerable()
     day = chosen_day(settings.work, cutoff_instant(arguments.ds).date() if arguments.ds else None)
     with spark_session(settings, job="export_audience") as spark:

@@ -9,6 +9,7 @@ from model_pairs import CATEGORIES, COLUMNS, LATER, TOPICS
 from feature_repo.contracts.events import BEHAVIOUR_SOURCES, EVENT_SOURCES
 from feature_repo.contracts.names import EMBEDDING, INPUT_VIEWS, Workdir
 from feature_repo.contracts.templates import text_key
+from model.evaluation.suite.compute import Lake
 
 HORIZON = 30
 USERS = 120
@@ -85,3 +86,12 @@ def write_snapshot(work, users, names, cutoff):
         folder = work.partition(view, cutoff)
         folder.mkdir(parents=True)
         pq.write_table(pa.table(rows), folder / "part-00000.parquet")
+
+
+def evaluated_lake(root, users, embedded, models, cache, pairs):
+    """A lake of three scenarios whose only (cut-off, horizon) is trained and embedded."""
+    run = write_run(root / "runs", embedded, models, cache)
+    (run / "pairs").symlink_to(pairs)
+    write_snapshot(Workdir(run), users, [f"u{key}" for key in range(1, USERS + 1)], LATER)
+    write_scenarios(root / "tiny" / "scenarios", [scenario(number) for number in range(3)])
+    return Lake.open(root / "tiny", root / "runs")

@@ -131,7 +131,7 @@ def test_wrong_arguments_are_named(arguments, told, capsys):
         (["run", "no/lake"], "error: missing settings: workdir. Give --workdir or FOUND_WORKDIR"),
         (["evaluate", "no/lake", "--workdir", "w"], "error: a lake is a folder with a lake.yaml"),
         (["target", "a sentence"], "error: missing settings: workdir"),
-        (["lookalike", "--positives", "@nobody", "--workdir", "w"], "must name a file with one user id a line"),
+        (["lookalike", "--positives", "@nobody", "--workdir", "w"], "must be a text file with one user id a line"),
     ],
 )
 def test_what_a_user_can_cause_is_one_line_and_exit_code_2(arguments, told, tmp_path, monkeypatch, capsys):

@@ -124,6 +124,27 @@ def test_a_minimum_probability_takes_all_above_it(spark, stored, trained, texts,
     assert export(spark, stored.work, tmp_path / "c.csv", minimum_probability=1.0) == []
 
 
+def test_suppressed_users_are_in_no_export(spark, stored, trained, texts, tmp_path):
+    expected = stored.expected(trained, texts)
+    suppressed = tuple(user for user, _ in expected[:50:7])
+
+    found = export(spark, stored.work, tmp_path / "a.csv", size=100, suppressed=suppressed)
+
+    assert found == [pair for pair in expected if pair[0] not in suppressed][:100]
+
+
+def test_filters_for_every_audience_are_never_passed_over(stored, tmp_path):
+    settings = Settings(workdir=str(stored.work.root), default_filters="consent = true")
+    given = job_arguments().parse_args(["--demand", DEMAND, "--size", "5", "--out", str(tmp_path / "a.csv")])
+
+    with pytest.raises(FoundError, match="no columns to filter by, but default_filters is 'consent = true'"):
+        run(settings, given)
+    missing = Settings(workdir=str(stored.work.root), suppressed_users=str(tmp_path / "gone"))
+    with pytest.raises(FoundError, match="gone must be a text file with one user id a line"):
+        run(missing, given)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_service_gives_the_same_users_in_the_same_order(
     spark, trained, trained_folder, texts, text_cache, tmp_path
 ):

@@ -7,11 +7,10 @@ from shutil import copytree
 
 import numpy as np
 import pytest
-from evaluated_run import GHOST, USERS, scenario, write_run, write_scenarios, write_snapshot
+from evaluated_run import GHOST, USERS, evaluated_lake, scenario, write_run, write_scenarios
 from model_pairs import CUTOFFS, LATER, TOPICS, some_users
 
 from feature_repo.contracts.errors import FoundError
-from feature_repo.contracts.names import Workdir
 from model.baselines.protocol import Seeds
 from model.baselines.training import NotApplicable
 from model.evaluation.metrics import auc
@@ -30,13 +29,8 @@ QUICK = ("found", "recency", "nearest_texts", "gradient_boosting", "text_lm_hist
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory, trained, trained_folder, texts, text_cache, tiny_pairs):
-    root = tmp_path_factory.mktemp("lake")
-    users = some_users(USERS)
-    run = write_run(root / "runs", trained.embed(users, texts), trained_folder, text_cache)
-    (run / "pairs").symlink_to(tiny_pairs)
-    write_snapshot(Workdir(run), users, [f"u{key}" for key in range(1, USERS + 1)], LATER)
-    write_scenarios(root / "tiny" / "scenarios", [scenario(number) for number in range(3)])
-    return Lake.open(root / "tiny", root / "runs")
+    users, root = some_users(USERS), tmp_path_factory.mktemp("lake")
+    return evaluated_lake(root, users, trained.embed(users, texts), trained_folder, text_cache, tiny_pairs)
 
 
 @pytest.fixture

@@ -6,17 +6,16 @@ from shutil import copytree
 
 import numpy as np
 import pytest
-from evaluated_run import USERS, scenario, write_run, write_scenarios, write_snapshot
-from model_pairs import LATER, some_users
+from evaluated_run import USERS, evaluated_lake
+from model_pairs import some_users
 
 from feature_repo.contracts.errors import FoundError
-from feature_repo.contracts.names import Workdir
 from model.baselines.training import NotApplicable
 from model.evaluation.results import read_all
 from model.evaluation.suite.__main__ import main
 from model.evaluation.suite.ablations import ABLATIONS, PREFIX, VARIANTS, refuse_pointless, sources_of
 from model.evaluation.suite.bench import places
-from model.evaluation.suite.compute import Lake, compute, pending
+from model.evaluation.suite.compute import compute, pending
 from model.evaluation.suite.families import training_seconds
 from model.evaluation.suite.registry import chosen, registry
 from model.evaluation.suite.report import plan
@@ -29,13 +28,8 @@ QUICK = ("behaviour", "profiles", "infonce", "past_text")
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory, trained, trained_folder, texts, text_cache, tiny_pairs):
-    root = tmp_path_factory.mktemp("lake")
-    users = some_users(USERS)
-    run = write_run(root / "runs", trained.embed(users, texts), trained_folder, text_cache)
-    (run / "pairs").symlink_to(tiny_pairs)
-    write_snapshot(Workdir(run), users, [f"u{key}" for key in range(1, USERS + 1)], LATER)
-    write_scenarios(root / "tiny" / "scenarios", [scenario(number) for number in range(3)])
-    return Lake.open(root / "tiny", root / "runs")
+    users, root = some_users(USERS), tmp_path_factory.mktemp("lake")
+    return evaluated_lake(root, users, trained.embed(users, texts), trained_folder, text_cache, tiny_pairs)
 
 
 @pytest.fixture(scope="module")
