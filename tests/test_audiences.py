@@ -86,6 +86,8 @@ def test_what_cannot_be_counted_says_why(client):
     assert counts["method"] == "unknown" and "the demand cannot be read" in counts["reason"]
     seeds = created(client, positives=LUNCH[:5], demand="")["counts"]
     assert seeds["reason"] == "seeds without a demand do not say what counts: state it as counts_when"
+    edited = created(client, sentences=[{"text": "lunch"}])["counts"]
+    assert edited["reason"] == "sentences were given, not read from the demand: state counts_when"
 
 
 def test_stated_texts_count_and_must_be_texts_of_the_lake(client):

@@ -105,6 +105,8 @@ class Maker:
     def _counting(self, request: Mapping[str, Any], answer: Audience) -> Counting:
         if request["counts_when"]:
             return counting.stated(request["counts_when"])
+        if edited := [name for name in ("sentences", "conditions") if request["asked"].get(name) is not None]:
+            return counting.unknown(f"{' and '.join(edited)} were given, not read from the demand: state counts_when")
         if not answer.demand.strip():
             return counting.unknown("seeds without a demand do not say what counts: state it as counts_when")
         return self._meaning.of(answer.demand, answer.ds)
