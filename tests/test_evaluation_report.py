@@ -145,6 +145,13 @@ def test_margins_are_in_points_beside_the_papers(book):
     assert re.fullmatch(r"\+\d+\.\d \([+-]\d+\.\d to \+\d+\.\d\)", table.rows[1][3].text)
 
 
+def test_a_margin_that_no_lake_has_is_no_row(book):
+    absent = Comparison("zero-shot over ARALLM", "found", "arallm", ("auc",), "+10")
+    with_absent = replace(book, plan=replace(book.plan, comparisons=(absent, *book.plan.comparisons)))
+
+    assert margins(with_absent) == margins(book)
+
+
 # studies
 
 

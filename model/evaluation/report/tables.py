@@ -96,11 +96,12 @@ def standings(book: Book, group: str, lake: str) -> Table:
 
 
 def margins(book: Book) -> Table:
-    """The paper's margins beside ours, in points (hundredths)."""
+    """The paper's margins beside ours, in points (hundredths); without those that no lake has."""
     rows = [
-        (Cell(c.title), Cell(HEADINGS[measure]), Cell(c.paper or NONE), *_margins(book, c.one, c.other, measure))
+        (Cell(c.title), Cell(HEADINGS[measure]), Cell(c.paper or NONE), *cells)
         for c in book.plan.comparisons
         for measure in c.measures
+        if any(not cell.quiet for cell in (cells := _margins(book, c.one, c.other, measure)))
     ]
     return Table(
         "The paper's margins and ours",
