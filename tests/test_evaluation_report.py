@@ -147,7 +147,7 @@ def test_margins_are_in_points_beside_the_papers(book):
 
 def test_a_margin_that_no_lake_has_is_no_row(book):
     absent = Comparison("zero-shot over ARALLM", "found", "arallm", ("auc",), "+10")
-    with_absent = replace(book, plan=replace(book.plan, comparisons=(absent, *book.plan.comparisons)))
+    with_absent = Book(replace(PLAN, comparisons=(absent, *PLAN.comparisons)), results())
 
     assert margins(with_absent) == margins(book)
 

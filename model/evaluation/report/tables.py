@@ -97,11 +97,13 @@ def standings(book: Book, group: str, lake: str) -> Table:
 
 def margins(book: Book) -> Table:
     """The paper's margins beside ours, in points (hundredths); without those that no lake has."""
+    asked = [
+        (c, measure, _margins(book, c.one, c.other, measure)) for c in book.plan.comparisons for measure in c.measures
+    ]
     rows = [
         (Cell(c.title), Cell(HEADINGS[measure]), Cell(c.paper or NONE), *cells)
-        for c in book.plan.comparisons
-        for measure in c.measures
-        if any(not cell.quiet for cell in (cells := _margins(book, c.one, c.other, measure)))
+        for c, measure, cells in asked
+        if any(not cell.quiet for cell in cells)
     ]
     return Table(
         "The paper's margins and ours",
