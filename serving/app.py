@@ -5,13 +5,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
+from anyio import to_thread
 from fastapi import FastAPI
 
 from feature_repo.contracts.settings import Settings
 from serving import problems, running
+from serving.access.install import install
+from serving.access.limits import threads_for
+from serving.access.tenants import open_tenants
 from serving.api import router
 from serving.audiences.router import router as audiences_router
-from serving.audiences.service import open_audiences
 from serving.desk import Desk, open_desk
 from serving.errors import ServingError
 
@@ -25,24 +28,26 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.desk = desk = open_desk(settings)
-        app.state.audiences = audiences = open_audiences(settings, desk)
-        audiences.start()
-        with suppress(ServingError):  # not ready yet is a state that /readyz reports
-            desk.ready()
+        callers.tenants = tenants = open_tenants(settings, open_desk)
+        to_thread.current_default_thread_limiter().total_tokens = threads_for(settings.queue_size)
         url = f"http://{settings.host}:{settings.port}"
-        running.announce(settings.work, url=url, instance=app.state.instance)
+        for tenant in tenants.values():
+            tenant.audiences.start()
+            with suppress(ServingError):  # not ready yet is a state that /readyz reports
+                tenant.desk.ready()
+            running.announce(tenant.settings.work, url=url, instance=app.state.instance)
         try:
             yield
         finally:
-            running.withdraw(settings.work, app.state.instance)
-            audiences.close()
-            desk.close()
+            for tenant in tenants.values():
+                running.withdraw(tenant.settings.work, app.state.instance)
+                tenant.close()
 
     app = FastAPI(title="FOUND", version=version("found"), description=DESCRIPTION, lifespan=lifespan)
     app.state.settings = settings
     app.state.instance = uuid.uuid4().hex
     problems.install(app)
+    callers = install(app, settings)
     app.include_router(router)
     app.include_router(audiences_router)
     return app
@@ -52,5 +57,4 @@ def serve(settings: Settings) -> None:
     """Answers until it is interrupted."""
     import uvicorn
 
-    settings.require("workdir")
     uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="info")

@@ -95,8 +95,18 @@ class Desk:
         vectors = loaded.text_vectors(self._work.text_cache)
         eligibility = open_eligibility(self._settings, publication)
         reader = open_reader(self._settings, loaded, eligibility.filters, texts, vectors)
+        smallest = self._settings.minimum_audience
         return Targeting(
-            loaded, self._index, publication, self._features, texts, vectors, self._answer, reader, eligibility
+            loaded,
+            self._index,
+            publication,
+            self._features,
+            texts,
+            vectors,
+            self._answer,
+            reader,
+            eligibility,
+            smallest,
         )
 
     def _load(self, publication: Publication) -> DemandModel:

@@ -28,7 +28,7 @@ from serving.audience import (
     Vectors,
 )
 from serving.eligibility import Eligibility, Limits
-from serving.errors import AudienceTooLarge, ContradictingSeeds, NoSeeds, UnknownUsers
+from serving.errors import AudienceTooLarge, AudienceTooSmall, ContradictingSeeds, NoSeeds, UnknownUsers
 from serving.index import MOST_USERS, UserIndex
 from serving.preview import deciles, precision
 from serving.question import NO_QUESTION, Asked, Question
@@ -68,6 +68,8 @@ class Targeting:
     answer_seeds: SeedAnswerer
     reader: Reader
     eligibility: Eligibility
+    smallest: int = 0
+    """No question may single out fewer users; 0 is no limit."""
 
     @property
     def day(self) -> date:
@@ -105,8 +107,14 @@ class Targeting:
         reading = self.reader.read(question)
         limits = self._limits(question, reading)
         demands = self.model.read_demands([sentence.text for sentence in reading.asked], self.day)
-        found = self.ranking.best(reading.asked, demands, size, limits)
-        return reading, demands, [user for user in found if user.probability >= minimum]
+        found = self.ranking.best(reading.asked, demands, max(size, self.smallest), limits)
+        return reading, demands, self._many([user for user in found if user.probability >= minimum])[:size]
+
+    def _many(self, found: list[Scored]) -> list[Scored]:
+        """All who were found. Raises AudienceTooSmall where that would tell what a few users are, or will do."""
+        if len(found) < self.smallest:
+            raise AudienceTooSmall(f"fewer than {self.smallest} users meet what was asked.")
+        return found
 
     def _limits(self, question: Question, reading: Reading) -> Limits:
         filters = (*question.filters, *reading.filters)
@@ -163,7 +171,7 @@ class Targeting:
             raise AudienceTooLarge(f"an audience and its seeds are at most {MOST_USERS} users, asked for {size}.")
         limits = self.eligibility.limits(question.filters, without=[*given, *question.exclude_users])
         query = self._answering(liked, [*disliked, *drawn], demand)
-        users = self.ranking.best([Asked(demand)], [query], size, limits)
+        users = self._many(self.ranking.best([Asked(demand)], [query], max(size, self.smallest), limits))[:size]
         histories = self._histories([user.user_id for user in users], also=liked[:MOST_SEEDS_READ])
         towards = self.model.encode_texts([demand])[0] if demand else histories.mean(liked[:MOST_SEEDS_READ])
         made = self._audience(users, histories, towards, question.demand, negatives=drawn)
