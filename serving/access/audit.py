@@ -87,6 +87,6 @@ def note(answer: Any = None, **told: Any) -> None:
     noted = _noted.get()
     if noted is None:
         return
-    find = answer.get if isinstance(answer, Mapping) else lambda name: getattr(answer, name, None)
-    versions = {name: find(name) for name in _VERSIONS} if answer is not None else {}
+    given = answer if isinstance(answer, Mapping) else {name: getattr(answer, name, None) for name in _VERSIONS}
+    versions = {name: given.get(name) for name in _VERSIONS}
     noted.update({name: value for name, value in {**versions, **told}.items() if value not in (None, "")})

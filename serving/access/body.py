@@ -4,7 +4,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.access.errors import BodyTooLarge
 
-MOST_BYTES = 9 << 20
+MOST_BYTES = 12 << 20
 """Above what a file of seeds may have, whose own error says more."""
 
 
