@@ -99,6 +99,7 @@ def test_a_demand_about_things_is_read_as_it_was_written(client, demand):
     vectors = {user: vector for user, (vector, _) in embedded(USERS).items()}
     for user in audience["users"]:
         assert user["score"] == pytest.approx(float(vectors[user["user_id"]] @ query) + 2.0, rel=1e-6)
+    assert all(said.startswith("will ") for said in audience["rewritten"].pop("conditions"))
     assert audience["rewritten"] == {
         "sentences": [{"text": demand, "negated": False, "joined": "and"}],
         "history": [],
