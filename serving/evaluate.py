@@ -194,9 +194,9 @@ def _is_done(sub: Settings) -> bool:
 
 
 def _fingerprint(settings: Settings) -> str:
-    """Of the settings and of the lake's files, by name, size and time."""
+    """Of what a model depends on: settings, and the lake's files by name, size and time."""
     lake = Path(settings.lake)
     files = sorted(p for p in lake.rglob("*") if p.is_file() and "scenarios" not in p.relative_to(lake).parts)
     seen: list[Any] = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
-    seen.append(sorted(settings.environment().items()))
+    seen.append(settings.of_model())
     return hashlib.sha256(json.dumps(seen).encode()).hexdigest()

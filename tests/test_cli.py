@@ -292,6 +292,10 @@ def test_an_evaluation_trains_once_per_cut_off_and_horizon_and_keeps_what_is_don
     assert [f.name for f in evaluate_lake(settings, ranks=1, fresh=False).finished] == ["scores"]
     assert len(evaluate_lake(settings, ranks=1, fresh=True).finished) == 11
 
+    serves_otherwise = replace(settings, port=9090, denied_fields="none", default_filters="consent = true")
+    assert len(evaluate_lake(serves_otherwise, ranks=1, fresh=False).finished) == 1
+    assert len(evaluate_lake(replace(settings, max_events=64), ranks=1, fresh=False).finished) == 11
+
 
 def test_every_seed_trains_its_own_models_of_the_same_data(trivial_steps, settings, monkeypatch, capsys):
     asked = []

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import date
 from shutil import copytree
 
 import numpy as np
@@ -19,8 +20,10 @@ from model.evaluation.suite.compute import compute, pending
 from model.evaluation.suite.families import training_seconds
 from model.evaluation.suite.registry import chosen, registry
 from model.evaluation.suite.report import plan
-from model.evaluation.suite.transfer import TrainLake, rows_among, transfers
+from model.evaluation.suite.transfer import TrainLake, led_by, rows_among, transfers
 from model.evaluation.variants.fit import answer
+from model.found import FoundModel
+from model.pointers import current
 from model.records import RECORD
 
 QUICK = ("behaviour", "profiles", "infonce", "past_text")
@@ -111,6 +114,15 @@ def test_a_transfer_is_trained_on_the_pairs_of_other_lakes_and_scored_here(lake,
         "transfer+one+two",
         "transfer-no_stage1+one+two",
     ]
+
+
+def test_a_transfer_reads_demands_behind_the_words_of_the_test_lake(trained_folder):
+    model, day = FoundModel.from_pretrained(current(trained_folder, missing="")), date(2011, 6, 1)
+    (strange,) = model.read_demands(["people who want zithers"], day)
+    (spoken,) = model.read_demands(["zithers: people who want zithers"], day)
+    (known,) = led_by(model, ["zithers"]).read_demands(["people who want zithers"], day)
+    np.testing.assert_array_equal(known.vector, spoken.vector)
+    assert np.abs(known.vector - strange.vector).max() > 1e-3
 
 
 def test_a_transfer_without_pairs_says_what_to_do(place):

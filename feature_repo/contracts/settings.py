@@ -13,6 +13,11 @@ from feature_repo.contracts.windows import Windows
 
 SETTINGS_FILE = "found.toml"
 PREFIX = "FOUND_"
+_OF_MODEL = (
+    *("lake", "workdir", "cutoffs", "history_days", "horizon_days", "gap_days"),
+    *("max_events", "max_searches", "max_future", "max_pairs"),
+    *("recipe", "encoder", "language_model", "vector_size", "seed"),
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,10 @@ class Settings:
     def names(self, setting: str) -> tuple[str, ...]:
         """The names that a setting lists between commas."""
         return tuple(name.strip() for name in str(getattr(self, setting)).split(",") if name.strip())
+
+    def of_model(self) -> dict[str, Any]:
+        """The settings that a trained model and its embeddings of a day depend on."""
+        return {name: getattr(self, name) for name in _OF_MODEL}
 
     def require(self, *names: str) -> None:
         """Raises one FoundError that names each of `names` that is not set, and all ways to set it."""

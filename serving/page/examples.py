@@ -120,7 +120,7 @@ def _item(text: str, source: str) -> str:
 
 
 def _narrowed(reader: Reader, sentence: str) -> str:
-    """The sentence about a part of the users, where the grammar reads all of it so: "Women over 30 who will buy tea"."""
+    """The sentence about a part of the users, where the grammar reads all of it: "Women over 30 who will buy tea"."""
     lower = sentence[0].lower() + sentence[1:]
     for start in _starts(reader.grammar.words.categories):
         demand = start + lower.partition(" ")[2]

@@ -16,6 +16,7 @@ from model.evaluation.variants.columns import without
 from model.evaluation.variants.fit import answer, train, unread, widened
 from model.evaluation.variants.pairs import merged
 from model.evaluation.variants.variant import Variant
+from model.found import FoundModel
 
 TRANSFER = "transfer"
 BETWEEN = "+"
@@ -76,10 +77,16 @@ def _ask(variant: Variant, name: str, lakes: tuple[TrainLake, ...], place: Place
     pairs = merged([open_pairs(_pairs(lake)) for lake in lakes], folder / "pairs")
     model = train(variant, place.run.model.recipe, pairs, place.work.text_cache, folder / "models", place.seed)
     users, vectors = without(place.columns, unread(model)), model.text_vectors(place.work.text_cache)
-    adapted = widened(model, sources_of(place.training))
+    adapted = led_by(widened(model, sources_of(place.training)), place.training.vocabulary.words)
     scores = answer(adapted, users, vectors, place.demands, place.scenarios[0].cutoff)
     shutil.rmtree(folder)
     return {name: place.answers(scores)}
+
+
+def led_by(model: FoundModel, words: Sequence[str]) -> FoundModel:
+    """The model that reads demands behind another lake's telling words: they are known without training."""
+    model.words = frozenset(words)
+    return model
 
 
 def _pairs(lake: TrainLake) -> Path:
