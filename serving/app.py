@@ -14,6 +14,7 @@ from serving.audiences.router import router as audiences_router
 from serving.audiences.service import open_audiences
 from serving.desk import Desk, open_desk
 from serving.errors import ServingError
+from serving.page.routes import router as page_router
 
 DESCRIPTION = (
     "Audiences from a sentence or from seed users. Errors are application/problem+json with `code` and `hint`."
@@ -45,6 +46,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     problems.install(app)
     app.include_router(router)
     app.include_router(audiences_router)
+    app.include_router(page_router)
     return app
 
 
