@@ -17,6 +17,7 @@ from serving.api import router
 from serving.audiences.router import router as audiences_router
 from serving.desk import Desk, open_desk
 from serving.errors import ServingError
+from serving.page.routes import router as page_router
 
 DESCRIPTION = (
     "Audiences from a sentence or from seed users. Errors are application/problem+json with `code` and `hint`."
@@ -50,6 +51,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     callers = install(app, settings)
     app.include_router(router)
     app.include_router(audiences_router)
+    app.include_router(page_router)
     return app
 
 
