@@ -13,6 +13,7 @@ from serving.api import router
 from serving.audiences.router import router as audiences_router
 from serving.audiences.service import open_audiences
 from serving.desk import Desk, open_desk
+from serving.erasure.router import router as erasure_router
 from serving.errors import ServingError
 
 DESCRIPTION = (
@@ -45,6 +46,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     problems.install(app)
     app.include_router(router)
     app.include_router(audiences_router)
+    app.include_router(erasure_router)
     return app
 
 
