@@ -22,7 +22,11 @@ class Versions(Response):
 
 class ReasonMessage(Response):
     text: str = Field(description="a text of the user's own history")
-    similarity: float = Field(description="its cosine to what was asked")
+    effect: float = Field(description="how much lower the log odds would be without it; the user's vector is held")
+    probability_effect: float = Field(description="how much lower the probability would be without it")
+    source: str = Field(description="the source of the newest event with this text; empty where none is online")
+    count: int = Field(description="how many such events the online store holds")
+    last_day: str = Field(description="the day of the newest one")
 
 
 class MemberMessage(Response):

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.calibration.size import Expected
+from model.scores import Asked as AskedOfTexts
 from serving.filters import Condition
 from serving.question import Asked
-from serving.reasons import Reason
 from serving.rows import WeightedTexts
 
 Vectors = NDArray[np.float32]
@@ -45,6 +45,8 @@ class DemandModel(Protocol):
         self, scores: NDArray[Any], texts: Sequence[WeightedTexts], vectors: Any, demand: Any
     ) -> NDArray[np.float64]: ...
 
+    def asked(self, demand: Any, vectors: Any, key_V: NDArray[np.int64]) -> AskedOfTexts: ...  # noqa: N803
+
     def encode_texts(self, texts: Sequence[str]) -> Vectors: ...
 
     def probabilities(self, scores: NDArray[Any]) -> NDArray[Any]: ...
@@ -59,11 +61,28 @@ SeedAnswerer = Callable[..., Demand]
 
 @dataclass(frozen=True)
 class Scored:
-    """A user's log odds, and their probability."""
+    """A user's log odds and probability; the log odds of each sentence, and the weighted texts that they come from."""
 
     user_id: str
     score: float
     probability: float
+    each: tuple[float, ...]
+    texts: WeightedTexts
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A text of the user's history, and how much lower log odds and probability would be without it.
+
+    `source`, `count` and `last_day` (ISO) are of the events with this text that the online store holds.
+    """
+
+    text: str
+    effect: float
+    probability_effect: float
+    source: str = ""
+    count: int = 0
+    last_day: str = ""
 
 
 @dataclass(frozen=True)
