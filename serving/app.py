@@ -15,6 +15,7 @@ from serving.audiences.service import open_audiences
 from serving.desk import Desk, open_desk
 from serving.erasure.router import router as erasure_router
 from serving.errors import ServingError
+from serving.page.routes import router as page_router
 
 DESCRIPTION = (
     "Audiences from a sentence or from seed users. Errors are application/problem+json with `code` and `hint`."
@@ -47,6 +48,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     app.include_router(router)
     app.include_router(audiences_router)
     app.include_router(erasure_router)
+    app.include_router(page_router)
     return app
 
 

@@ -44,6 +44,10 @@ class Desk:
         self._publishing = threading.Lock()
         self._targeting: Targeting | None = None
 
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
     def close(self) -> None:
         self._index.close()
 
