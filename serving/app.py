@@ -16,6 +16,7 @@ from serving.access.tenants import open_tenants
 from serving.api import router
 from serving.audiences.router import router as audiences_router
 from serving.desk import Desk, open_desk
+from serving.erasure.router import router as erasure_router
 from serving.errors import ServingError
 from serving.page.routes import router as page_router
 
@@ -51,6 +52,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     callers = install(app, settings)
     app.include_router(router)
     app.include_router(audiences_router)
+    app.include_router(erasure_router)
     app.include_router(page_router)
     return app
 

@@ -164,6 +164,12 @@ def _add_audiences(command: Command) -> None:
     backtest.add_argument("--lake", metavar="LAKE")
     backtest.add_argument("--workdir", metavar="DIR")
 
+    erase = command("erase", "remove a user from everything derived from the lake, and keep out", commands.erase)
+    erase.add_argument("user", metavar="USER")
+    erase.add_argument("--lake", metavar="LAKE", help="to be told which of its files still hold the user")
+    erase.add_argument("--workdir", metavar="DIR")
+    erase.add_argument("--json", action="store_true", help="the receipt as JSON")
+
     rollback = command("rollback", "serve the previous model's collection again", commands.rollback)
     rollback.add_argument("--workdir", metavar="DIR")
 

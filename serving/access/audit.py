@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,13 +23,15 @@ _noted: ContextVar[dict[str, Any] | None] = ContextVar("noted", default=None)
 
 
 class AuditLog:
-    """Appends to the file of the day, which nobody else can read; thread-safe. Close it."""
+    """Appends to the file of the day, which nobody else can read; thread-safe. Close it.
+
+    The file is opened for every line: it may be moved away at any time.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._turn = threading.Lock()
-        self._day, self._file = "", -1
-        self._unsynced = False
+        self._unsynced: set[Path] = set()
         self._closed = threading.Event()
         self._syncing = threading.Thread(target=self._sync_again_and_again, name="audit", daemon=True)
         self._syncing.start()
@@ -37,42 +40,38 @@ class AuditLog:
         """One line, handed to the operating system at once. A full disk is told in the log, and stops no answer."""
         now = datetime.now(UTC)
         line = json.dumps({"time": now.isoformat(timespec="milliseconds"), **told}) + "\n"
+        path = self._folder / f"{now.date().isoformat()}.jsonl"
         try:
             with self._turn:
-                self._open(now.date().isoformat())
-                os.write(self._file, line.encode())
-                self._unsynced = True
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _append(path, line.encode())
+                self._unsynced.add(path)
         except OSError as error:
             _log.error("the audit log %s cannot be written: %s", self._folder, error.strerror)
 
     def close(self) -> None:
         self._closed.set()
         self._syncing.join()
-        with self._turn:
-            self._shut()
-
-    def _open(self, day: str) -> None:
-        if day == self._day:
-            return
-        self._shut()
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = os.open(self._folder / f"{day}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._day = day
-
-    def _shut(self) -> None:
-        if self._file >= 0:
-            os.fsync(self._file)
-            os.close(self._file)
-            self._day, self._file, self._unsynced = "", -1, False
+        self._sync()
 
     def _sync_again_and_again(self) -> None:
         while not self._closed.wait(SYNC_SECONDS):
-            with self._turn:
-                file = os.dup(self._file) if self._unsynced else -1
-                self._unsynced = False
-            if file >= 0:
-                os.fsync(file)
-                os.close(file)
+            self._sync()
+
+    def _sync(self) -> None:
+        with self._turn:
+            paths, self._unsynced = self._unsynced, set()
+        for path in paths:
+            with suppress(FileNotFoundError), path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _append(path: Path, line: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(file, line)
+    finally:
+        os.close(file)
 
 
 def start() -> dict[str, Any]:

@@ -68,6 +68,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "POST /v1/map": Rule(Role.VIEWER, Queue.MODEL),
         "GET /v1/audiences/{audience_id}/map": Rule(Role.VIEWER),
         "GET /v1/users/{user_id}/features": Rule(Role.ANALYST),
+        "DELETE /v1/users/{user_id}": Rule(Role.ADMIN),
         "POST /v1/admin/publish": Rule(Role.ADMIN),
         "POST /v1/admin/rollback": Rule(Role.ADMIN),
     }
