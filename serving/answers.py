@@ -22,7 +22,11 @@ class Versions(Response):
 
 class ReasonMessage(Response):
     text: str = Field(description="a text of the user's own history")
-    similarity: float = Field(description="its cosine to what was asked")
+    effect: float = Field(description="how much lower the log odds would be without it; the user's vector is held")
+    probability_effect: float = Field(description="how much lower the probability would be without it")
+    source: str = Field(description="the source of the newest event with this text; empty where none is online")
+    count: int = Field(description="how many such events the online store holds")
+    last_day: str = Field(description="the day of the newest one")
 
 
 class MemberMessage(Response):
@@ -46,6 +50,7 @@ class HistoryMessage(Response):
 
 class RewrittenMessage(Response):
     sentences: list[AskedMessage] = Field(description="what the model was asked; may be edited and asked again")
+    conditions: list[str] = Field(description="the audience's `conditions` in words, in their order")
     history: list[HistoryMessage]
     not_understood: str
     warnings: list[str]
@@ -89,6 +94,16 @@ class DecileMessage(Response):
     expected: float = Field(description="how many of them will probably do it")
 
 
+class CurvePointMessage(Response):
+    size: int = Field(description="of an audience of the likeliest users")
+    probability: Probability = Field(description="of the last of them: all users at or above it are the audience")
+    expected: float = Field(description="how many of them will probably do it")
+    low: int = Field(
+        description="the true number lies between low and high in 80 % of cases, as a stored audience says"
+    )
+    high: int
+
+
 class PreviewMessage(Response):
     audience: AudienceMessage = Field(description="with a sample of its users")
     size: int = Field(description="how many users the audience has")
@@ -99,6 +114,7 @@ class PreviewMessage(Response):
         description="95 %, if the probabilities hold and users act independently"
     )
     deciles: list[DecileMessage] = Field(description="tenths of the audience, best first")
+    curve: list[CurvePointMessage] = Field(description="smaller audiences of the same question, up to this one")
 
 
 class FeaturesMessage(Versions):

@@ -13,7 +13,9 @@ from serving.api import router
 from serving.audiences.router import router as audiences_router
 from serving.audiences.service import open_audiences
 from serving.desk import Desk, open_desk
+from serving.erasure.router import router as erasure_router
 from serving.errors import ServingError
+from serving.page.routes import router as page_router
 from serving.telemetry import router as telemetry_router
 from serving.telemetry import tracing
 from serving.telemetry.requests import Told
@@ -49,6 +51,6 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     app.state.instance = uuid.uuid4().hex
     problems.install(app)
     app.add_middleware(Told)
-    for part in (router, audiences_router, telemetry_router.router):
+    for part in (router, audiences_router, erasure_router, page_router, telemetry_router.router):
         app.include_router(part)
     return app

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.calibration.size import Expected
+from model.scores import Asked as AskedOfTexts
 from serving.filters import Condition
 from serving.question import Asked
-from serving.reasons import Reason
 from serving.rows import WeightedTexts
 
 Vectors = NDArray[np.float32]
@@ -45,6 +45,8 @@ class DemandModel(Protocol):
         self, scores: NDArray[Any], texts: Sequence[WeightedTexts], vectors: Any, demand: Any
     ) -> NDArray[np.float64]: ...
 
+    def asked(self, demand: Any, vectors: Any, key_V: NDArray[np.int64]) -> AskedOfTexts: ...  # noqa: N803
+
     def encode_texts(self, texts: Sequence[str]) -> Vectors: ...
 
     def probabilities(self, scores: NDArray[Any]) -> NDArray[Any]: ...
@@ -59,11 +61,28 @@ SeedAnswerer = Callable[..., Demand]
 
 @dataclass(frozen=True)
 class Scored:
-    """A user's log odds, and their probability."""
+    """A user's log odds and probability; the log odds of each sentence, and the weighted texts that they come from."""
 
     user_id: str
     score: float
     probability: float
+    each: tuple[float, ...]
+    texts: WeightedTexts
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A text of the user's history, and how much lower log odds and probability would be without it.
+
+    `source`, `count` and `last_day` (ISO) are of the events with this text that the online store holds.
+    """
+
+    text: str
+    effect: float
+    probability_effect: float
+    source: str = ""
+    count: int = 0
+    last_day: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,9 +104,11 @@ class History:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """How the demand was read: what the model was asked, the rules over histories, what was not understood."""
+    """How the demand was read: what the model was asked, its conditions in words, the rules over histories, what was
+    not understood."""
 
     sentences: tuple[Asked, ...] = ()
+    conditions: tuple[str, ...] = ()
     history: tuple[History, ...] = ()
     not_understood: str = ""
     warnings: tuple[str, ...] = ()
@@ -126,6 +147,18 @@ class Decile:
 
 
 @dataclass(frozen=True)
+class CurvePoint:
+    """The audience of the first `size` users: the last one's probability, how many of them will do it, and an interval
+    of 80 %."""
+
+    size: int
+    probability: float
+    expected: float
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
 class Preview:
     """An audience before it is made. `eligible` users meet the filters; where `eligible_is_upper_bound`, rules over
     single events leave fewer. The interval is the precision's, 95 %, if the probabilities hold."""
@@ -138,3 +171,4 @@ class Preview:
     expected_precision: float
     expected_precision_interval: tuple[float, float]
     deciles: tuple[Decile, ...]
+    curve: tuple[CurvePoint, ...]

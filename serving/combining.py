@@ -6,7 +6,7 @@ and the whole stay probabilities, "not (a or b)" is "not a and not b", and where
 log odds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,20 @@ from model.rewriting.document import OR
 from serving.question import Asked
 
 _SMALLEST = 1e-12
+
+
+def answered(
+    probabilities: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    asked: Sequence[Asked],
+    scores: Sequence[NDArray[np.float64]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Users' log odds and probabilities of what was asked, from their log odds of each sentence; those of a single
+    sentence stay exactly what they are."""
+    each = [probabilities(part) for part in scores]
+    if len(asked) == 1 and not asked[0].negated:
+        return scores[0], each[0]
+    whole = combined(asked, each)
+    return log_odds(whole), whole
 
 
 def combined(asked: Sequence[Asked], probabilities: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

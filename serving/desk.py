@@ -17,6 +17,8 @@ from feature_repo.contracts.names import ALIAS
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import TEMPLATE_VERSION
 from serving.audience import Audience, Demand, DemandModel, Preview, SeedAnswerer, Stored
+from serving.erasure.erase import erase
+from serving.erasure.receipt import Receipt
 from serving.errors import IndexMissing, ModelMissing, ServingError, VersionsDisagree
 from serving.index import UserIndex, open_index
 from serving.opening import open_eligibility, open_reader
@@ -47,6 +49,10 @@ class Desk:
         self._thinking = threading.Lock()
         self._publishing = threading.Lock()
         self._answering = Reloading(self._open)
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
 
     def close(self) -> None:
         self._index.close()
@@ -86,6 +92,13 @@ class Desk:
             previous = rollback(self._index, self._work)
         self._answer_at_once()
         return previous
+
+    def erase(self, user_id: str) -> Receipt:
+        """See serving.erasure.erase; what answers is then opened again, since it held texts and past users."""
+        with self._publishing:
+            receipt = erase(self._settings, self._index, user_id)
+        self._answering.forget()
+        return receipt
 
     def _ask(self, question: Callable[[Targeting], A], by: Targeting | None = None) -> A:
         """One question at a time: the model is the bottleneck, and it is not thread-safe.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.audience import Demand, DemandModel, Scored, Vectors
-from serving.combining import combined, log_odds
+from serving.combining import answered
 from serving.eligibility import Limits
 from serving.errors import AudienceTooLarge
 from serving.index import MOST_USERS, UserIndex
@@ -71,22 +71,21 @@ class Ranking:
         if not known:
             return []
         own = [texts[hit.user_id] for hit in known]
-        if len(asked) == 1 and not asked[0].negated:
-            products = np.array([hit.score for hit in known])
-            scores = self.model.rescore(products, own, self.vectors, demands[0])
-            probabilities = self.model.probabilities(scores)
-        else:
-            each = [
-                self.model.probabilities(self.model.rescore(products, own, self.vectors, demand))
-                for products, demand in zip(self._products(demands, known), demands, strict=True)
-            ]
-            probabilities = combined(asked, each)
-            scores = log_odds(probabilities)
-        scored = zip(known, scores, probabilities, strict=True)
-        ranked = [Scored(hit.user_id, float(score), float(probability)) for hit, score, probability in scored]
+        each = [
+            self.model.rescore(products, own, self.vectors, demand)
+            for products, demand in zip(self._products(asked, demands, known), demands, strict=True)
+        ]
+        scores, probabilities = answered(self.model.probabilities, asked, each)
+        columns = zip(known, scores.tolist(), probabilities.tolist(), zip(*each, strict=True), own, strict=True)
+        ranked = [Scored(hit.user_id, *rest) for hit, *rest in columns]
         return sorted(ranked, key=lambda user: (-user.score, user.user_id))
 
-    def _products(self, demands: Sequence[Demand], known: Sequence[Hit]) -> Iterator[NDArray[np.float64]]:
+    def _products(
+        self, asked: Sequence[Asked], demands: Sequence[Demand], known: Sequence[Hit]
+    ) -> Iterator[NDArray[np.float64]]:
+        if len(asked) == 1 and not asked[0].negated:
+            yield np.array([hit.score for hit in known])
+            return
         stored = self.index.vectors(self.collection, [hit.user_id for hit in known])
         users = np.stack([stored[hit.user_id] for hit in known]).astype(np.float64)
         for demand in demands:

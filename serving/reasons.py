@@ -1,56 +1,87 @@
-"""Why a user is in an audience: the texts of the user's own history that are nearest to what was asked."""
+"""Why a user is in an audience: the texts of the history without which the score would be lower, and by how much.
 
-from collections.abc import Callable, Mapping, Sequence
+The effect of a text is exact for late interaction, of all sentences together (model/leave_one_out.py, combining.py);
+the user's vector, which averages the same texts, is held.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.leave_one_out import drops
+from serving.audience import Demand, DemandModel, Reason, Scored
+from serving.combining import answered
+from serving.history import Event
+from serving.question import Asked
 from serving.texts import TextTable
 from serving.user_features import OnlineFeatures
 
 MOST_REASONS = 3
-RECENT_TEXTS = 64
-"""Only a user's newest distinct texts are compared: what explains a user is what happened lately."""
-NEAR_ENOUGH = 0.8
-"""A second and third reason must reach this share of the first one's similarity."""
+LEAST_EFFECT = 0.01
+"""In log odds. A text that moves a score by less explains nothing."""
+MOST_EXPLAINED = 100
+"""Reasons are for people who read a list; beyond this many users nobody does."""
 
-Encoder = Callable[[Mapping[int, str]], NDArray[np.float32]]
-"""The unit vectors of texts by key, in the mapping's order."""
+Array = NDArray[np.float64]
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
-class Reason:
-    """A text of the user's history and its cosine to the demand, in the encoder's space."""
+class Reasons:
+    """Of the users of one collection: `vectors` are those of its texts."""
 
-    text: str
-    similarity: float
+    model: DemandModel
+    vectors: Any
+    texts: TextTable
+    features: OnlineFeatures
 
-
-class Histories:
-    """The recent texts of some users and the vectors of those texts, each encoded once."""
-
-    def __init__(self, users: Sequence[str], features: OnlineFeatures, texts: TextTable, encode: Encoder) -> None:
-        keys = {user: found[:RECENT_TEXTS] for user, found in features.text_keys(users).items()}
-        by_key = texts.of([key for found in keys.values() for key in found])
-        self._texts = {user: [by_key[key] for key in found if key in by_key] for user, found in keys.items()}
-        self._row = {text: at for at, text in enumerate(by_key.values())}
-        self._vectors = encode(by_key) if by_key else np.zeros((0, 1), dtype=np.float32)
-
-    def mean(self, users: Sequence[str]) -> NDArray[np.float32] | None:
-        """The direction of the users' texts together; None where they have none."""
-        rows = [self._row[text] for user in users for text in self._texts.get(user, [])]
-        return np.asarray(self._vectors[rows].mean(axis=0)) if rows else None
-
-    def reasons(self, towards: NDArray[np.float32]) -> Mapping[str, tuple[Reason, ...]]:
-        """Per user the 1 to 3 texts with the highest cosine; none for a user without texts."""
-        length = float(np.linalg.norm(towards))
-        if not self._row or length == 0.0:
+    def of(
+        self, users: Sequence[Scored], asked: Sequence[Asked], demands: Sequence[Demand]
+    ) -> dict[str, tuple[Reason, ...]]:
+        """Per user at most MOST_REASONS texts, the one that moved the score most first."""
+        explained = [user for user in users[:MOST_EXPLAINED] if len(user.texts[0])]
+        if not explained:
             return {}
-        cosines = self._vectors @ (towards / length)
-        return {user: _best([(text, float(cosines[self._row[text]])) for text in t]) for user, t in self._texts.items()}
+        keys = np.concatenate([user.texts[0] for user in explained])
+        chosen: list[list[tuple[int, float, float]]] = []
+        ends = np.cumsum([len(user.texts[0]) for user in explained])
+        parts = [np.split(part, ends[:-1]) for part in (keys, *self._effects(explained, keys, asked, demands))]
+        for own, effect, change in zip(*parts, strict=True):
+            rows = np.lexsort((own, -effect))[: 2 * MOST_REASONS]
+            chosen.append([(int(own[at]), float(effect[at]), float(change[at])) for at in rows])
+        known = self.texts.of([key for each in chosen for key, _, _ in each])
+        events = self.features.events([user.user_id for user in explained])
+        return {
+            user.user_id: tuple(
+                _reason(known[key], effect, change, [event for event in events[user.user_id] if event[2] == key])
+                for key, effect, change in each
+                if key in known and effect >= LEAST_EFFECT
+            )[:MOST_REASONS]
+            for user, each in zip(explained, chosen, strict=True)
+        }
+
+    def _effects(
+        self, users: Sequence[Scored], keys: NDArray[np.int64], asked: Sequence[Asked], demands: Sequence[Demand]
+    ) -> tuple[Array, Array]:
+        """How much lower log odds and probability are without each text of each user."""
+        weights = np.concatenate([user.texts[1] for user in users])
+        lengths = np.array([len(user.texts[0]) for user in users])
+        with_all = [np.repeat([user.each[at] for user in users], lengths) for at in range(len(demands))]
+        known = np.unique(keys)
+        without = [
+            scores - drops(self.model.asked(demand, self.vectors, known), keys, weights, lengths)
+            for scores, demand in zip(with_all, demands, strict=True)
+        ]
+        before, after = (answered(self.model.probabilities, asked, each) for each in (with_all, without))
+        return before[0] - after[0], before[1] - after[1]
 
 
-def _best(candidates: list[tuple[str, float]]) -> tuple[Reason, ...]:
-    ranked = sorted(candidates, key=lambda c: (-c[1], c[0]))[:MOST_REASONS]
-    return tuple(Reason(text, cosine) for text, cosine in ranked if cosine >= NEAR_ENOUGH * ranked[0][1])
+def _reason(text: str, effect: float, change: float, events: Sequence[Event]) -> Reason:
+    if not events:
+        return Reason(text, effect, change)
+    source, day, _ = max(events, key=lambda event: event[1])
+    return Reason(text, effect, change, source, len(events), (_EPOCH + timedelta(days=day)).isoformat())

@@ -67,6 +67,11 @@ class Reloading(Generic[T]):
                 self._now, self._next, self._failed = opened, None, None
             return opened
 
+    def forget(self) -> None:
+        """Opens everything anew from the next question on: what lies on disk has changed below what is open."""
+        with self._opening, self._turn:
+            self._now, self._next, self._failed = None, None, None
+
     def _known(self, published: Publication) -> T | None:
         """What is open of it; what was opened beside answers from now on."""
         if self._next is not None and self._next.publication == published:

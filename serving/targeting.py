@@ -5,7 +5,7 @@ sentence's, and the model scores these again with the texts of their histories. 
 does what was asked within the model's horizon. Seeds are answered in the same way, by the sentence as they correct it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -25,26 +25,21 @@ from serving.audience import (
     Scored,
     SeedAnswerer,
     Stored,
-    Vectors,
 )
 from serving.eligibility import Eligibility, Limits
 from serving.errors import AudienceTooLarge, ContradictingSeeds, NoSeeds, UnknownUsers
 from serving.index import MOST_USERS, UserIndex
-from serving.preview import deciles, precision
+from serving.preview import curve, deciles, precision
 from serving.question import NO_QUESTION, Asked, Question
 from serving.ranking import Ranking
 from serving.reading import Reader, Reading
-from serving.reasons import Histories
+from serving.reasons import Reasons
 from serving.rows import Publication
 from serving.telemetry.stages import stage
 from serving.texts import TextTable
 from serving.user_features import OnlineFeatures
 
 NEGATIVES_PER_POSITIVE = 4
-MOST_EXPLAINED = 100
-"""Reasons are for people who read a list; beyond this many users nobody does."""
-MOST_SEEDS_READ = 20
-"""Without a demand, the histories of this many positives say what a reason should be near to."""
 POPULATION = 1_000
 """How many users say what is usual: when seeds are answered, and when the size of an audience is told."""
 SAMPLED = 10
@@ -81,7 +76,8 @@ class Targeting:
     def target(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Audience:
         """The `size` likeliest users of those at or above the minimum probability and within the filters."""
         reading, demands, likely = self._asked(question, size, minimum_probability)
-        return replace(self._answered(question, reading, likely), expected=self._expected(question, reading, demands))
+        answer = self._answered(question, reading, demands, likely)
+        return replace(answer, expected=self._expected(question, reading, demands))
 
     def preview(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Preview:
         """What `target` would answer, in figures and with a sample of the users."""
@@ -89,17 +85,16 @@ class Targeting:
         limits = self._limits(question, reading)
         probabilities = np.array([user.probability for user in likely])
         mean, interval = precision(probabilities)
+        everybody = self._expected(question, reading, demands)
         return Preview(
-            audience=replace(
-                self._answered(question, reading, likely[:SAMPLED]),
-                expected=self._expected(question, reading, demands),
-            ),
+            audience=replace(self._answered(question, reading, demands, likely[:SAMPLED]), expected=everybody),
             size=len(likely),
             eligible=self.index.count(self.publication.collection, limits.condition),
             eligible_is_upper_bound=bool(limits.rules),
             expected_precision=mean,
             expected_precision_interval=interval,
             deciles=deciles(probabilities),
+            curve=curve(probabilities, everybody),
         )
 
     def _asked(self, question: Question, size: int, minimum: float) -> tuple[Reading, Sequence[Demand], list[Scored]]:
@@ -115,13 +110,12 @@ class Targeting:
         return self.eligibility.limits(filters, reading.rules, without=question.exclude_users)
 
     @stage("reasons")
-    def _answered(self, question: Question, reading: Reading, users: Sequence[Scored]) -> Audience:
-        said = question.demand.strip() or "; ".join(sentence.text for sentence in reading.asked)
-        histories = self._histories([user.user_id for user in users])
-        made = self._audience(users, histories, self.model.encode_texts([said])[0], question.demand)
+    def _answered(
+        self, question: Question, reading: Reading, demands: Sequence[Demand], users: Sequence[Scored]
+    ) -> Audience:
         return replace(
-            made,
-            rewritten=Rewritten(reading.asked, self._history(reading), reading.rest, reading.warnings),
+            self._audience(users, reading.asked, demands, question.demand),
+            rewritten=Rewritten(reading.asked, reading.said(), self._history(reading), reading.rest, reading.warnings),
             conditions=reading.documents(),
             filters=tuple(dict.fromkeys((*question.filters, *reading.filters))),
         )
@@ -166,12 +160,10 @@ class Targeting:
         if size + len(given) > MOST_USERS:
             raise AudienceTooLarge(f"an audience and its seeds are at most {MOST_USERS} users, asked for {size}.")
         limits = self.eligibility.limits(question.filters, without=[*given, *question.exclude_users])
-        query = self._answering(liked, [*disliked, *drawn], demand)
-        users = self.ranking.best([Asked(demand)], [query], size, limits)
-        histories = self._histories([user.user_id for user in users], also=liked[:MOST_SEEDS_READ])
-        towards = self.model.encode_texts([demand])[0] if demand else histories.mean(liked[:MOST_SEEDS_READ])
-        made = self._audience(users, histories, towards, question.demand, negatives=drawn)
-        return replace(made, filters=question.filters)
+        asked, query = [Asked(demand)], [self._answering(liked, [*disliked, *drawn], demand)]
+        users = self.ranking.best(asked, query, size, limits)
+        made = self._audience(users, asked, query, question.demand)
+        return replace(made, negatives=tuple(drawn), filters=question.filters)
 
     def _others(self, positives: list[str]) -> list[str]:
         wanted = NEGATIVES_PER_POSITIVE * len(positives)
@@ -193,26 +185,10 @@ class Targeting:
         texts = self.index.weighted_texts(self.publication.collection, users)
         return np.stack([vectors[user] for user in users]), [texts[user] for user in users]
 
-    def _histories(self, users: Sequence[str], *, also: Sequence[str] = ()) -> Histories:
-        return Histories([*users[:MOST_EXPLAINED], *also], self.features, self.texts, self._encoded)
-
-    def _encoded(self, texts: Mapping[int, str]) -> Vectors:
-        """The vectors of texts by key, in the encoder's own space: those of the cache where there is one."""
-        if self.vectors is None:
-            return self.model.encode_texts(list(texts.values()))
-        rows = self.vectors.rows(np.fromiter(texts, np.int64, len(texts)))
-        return np.asarray(self.vectors.vectors[rows], np.float32)
-
     def _audience(
-        self,
-        users: Sequence[Scored],
-        histories: Histories,
-        towards: Vectors | None,
-        demand: str,
-        *,
-        negatives: Sequence[str] = (),
+        self, users: Sequence[Scored], asked: Sequence[Asked], demands: Sequence[Demand], demand: str
     ) -> Audience:
-        reasons = histories.reasons(towards) if towards is not None else {}
+        reasons = Reasons(self.model, self.vectors, self.texts, self.features).of(users, asked, demands)
         members = (Member(u.user_id, u.score, u.probability, reasons.get(u.user_id, ())) for u in users)
         return Audience(
             users=tuple(members),
@@ -221,6 +197,5 @@ class Targeting:
             collection=self.publication.collection,
             ds=self.publication.ds,
             template_version=self.publication.template_version,
-            negatives=tuple(negatives),
             default_filters=self.eligibility.default,
         )

@@ -36,10 +36,6 @@ class OnlineFeatures:
             raise UserWithoutFeatures(f"the online store has no features of user {user_id!r}.")
         return features
 
-    def text_keys(self, user_ids: Sequence[str]) -> dict[str, list[int]]:
-        """Per user the distinct keys of the history's texts and searches, newest first."""
-        return {user: _newest_first(events) for user, events in self.events(user_ids).items()}
-
     def events(self, user_ids: Sequence[str]) -> dict[str, list[tuple[str, int, int]]]:
         """Per user (source, day since 1970-01-01, text key) of what is kept of them, by source, newest first."""
         if not user_ids:
@@ -67,15 +63,6 @@ def _events(found: Mapping[str, list[Any]], at: int) -> list[tuple[str, int, int
         texts, days = found[f"{view}__{source}_text"][at] or [], found[f"{view}__{source}_day"][at] or []
         events += [(source, int(day), int(key)) for key, day in zip(texts, days, strict=True) if key]
     return events
-
-
-def _newest_first(events: Sequence[tuple[str, int, int]]) -> list[int]:
-    places: dict[str, int] = {}
-    ranked = []
-    for source, day, key in events:
-        places[source] = position = places.get(source, -1) + 1
-        ranked.append((-day, position, key))
-    return list(dict.fromkeys(key for _, _, key in sorted(ranked)))
 
 
 def _plain(value: Any) -> Any:

@@ -17,6 +17,7 @@ from feature_repo.contracts.names import Workdir
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import text_key
 from feature_repo.store import materialize
+from model.scores import Asked
 
 WORDS = 16
 DAY = date(2024, 6, 1)
@@ -24,6 +25,7 @@ LENGTHS = Lengths(events=4, searches=2)
 KEYS, WEIGHTS = pa.list_(pa.int64()), pa.list_(pa.float32())
 KINDS = ("categorical", "numeric")
 TEXTS = ("picnic basket", "garden plant", "lunch bag", "cake stand")
+KNOWN = (*TEXTS, "old thing")
 
 
 def words_vector(text: str) -> np.ndarray:
@@ -42,7 +44,7 @@ class Read:
 @dataclass
 class WordModel:
     """Texts are unit vectors of word counts; the propensity is at index 0, with a constant 1 in the query. Re-ranking
-    adds the weights of a user's texts."""
+    adds log(1 + the sum of the texts' weights times cosines); a text that is none of TEXTS has the cosine 1."""
 
     version: str
     metadata = MappingProxyType({"currency": "EUR", "windows": {"horizon_days": 30}})
@@ -61,8 +63,15 @@ class WordModel:
     def text_vectors(self, cache):
         return None
 
+    def asked(self, demand, vectors, key_V):
+        cosines = {text_key(text): max(0.0, float(words_vector(text) @ demand.vector[1:])) for text in KNOWN}
+        near = np.array([cosines.get(key, 1.0) for key in key_V.tolist()])
+        return Asked(demand.vector, key_V, near, np.ones(1), np.ones(1), late_weight=1.0, late_bias=0.0)
+
     def rescore(self, scores, texts, vectors, demand):
-        return np.asarray(scores) + [float(weights.sum()) for _, weights in texts]
+        keys, weights = (np.concatenate([own[part] for own in texts]) for part in (0, 1))
+        asked = self.asked(demand, vectors, np.unique(keys))
+        return asked.rescored(np.asarray(scores), keys, weights, np.array([len(own) for own, _ in texts]))
 
     def probabilities(self, scores):
         return 1 / (1 + np.exp(-np.asarray(scores)))
@@ -75,6 +84,11 @@ def answer_by_difference(model, demand, day, positives, negatives, population, v
 
 def user_name(at: int) -> str:
     return f"u{at:03d}"
+
+
+def bought(count: int) -> dict[str, list[int]]:
+    """What `write_features` says that users bought, by text key."""
+    return {user_name(at): [text_key(TEXTS[at % len(TEXTS)]), text_key("old thing")] for at in range(count)}
 
 
 def user_vector(at: int) -> np.ndarray:
@@ -158,12 +172,15 @@ def write_features(
             values[column.name] = pa.array(filled.get(column.name) or [blank] * count, kind)
         write(work.partition(name, ds), keys | values)
 
-    bought = [[text_key(TEXTS[at % len(TEXTS)]), text_key("old thing"), 0, 0] for at in range(count)]
-    filled = {"bills_text": bought, "bills_day": [[19874, 19000, 0, 0]] * count, "bills_length": [2] * count}
+    filled = {
+        "bills_text": [[*keys, 0, 0] for keys in bought(count).values()],
+        "bills_day": [[19874, 19000, 0, 0]] * count,
+        "bills_length": [2] * count,
+    }
     view("history", history_columns(LENGTHS), filled)
     view("searches", search_columns(LENGTHS), {})
     view("activity", activity_columns(), activity)
-    texts = sorted([*TEXTS, "old thing"], key=text_key)
+    texts = sorted(KNOWN, key=text_key)
     write(work.partition("texts", ds), {"text_key": [text_key(t) for t in texts], "text": texts})
     if not work.profile_schema.exists():
         work.profile_schema.write_text(json.dumps({kind: [] for kind in KINDS}))

@@ -18,9 +18,11 @@ from serving_doubles import (
     TEXTS,
     WordModel,
     answer_by_difference,
+    bought,
     embedded,
     user_name,
     user_vector,
+    words_vector,
     write_embeddings,
     write_features,
 )
@@ -47,6 +49,7 @@ STORED = (
     "/v1/audiences:compare",
     "/v1/seeds:parse",
 )
+PAGE = ("/v1/examples", "/v1/map", "/v1/audiences/{audience_id}/map")
 VERSIONS = {"model_version": "v1", "collection": "users_v1", "ds": "2024-06-01", "template_version": 1}
 
 
@@ -58,7 +61,7 @@ def open_desk(settings: Settings) -> Desk:
 def settings(tmp_path_factory):
     """A work directory with forty published users."""
     settings = Settings(workdir=str(tmp_path_factory.mktemp("work")), admin_key=KEY)
-    write_embeddings(settings.work, DAY, embedded(USERS))
+    write_embeddings(settings.work, DAY, embedded(USERS), texts=bought(USERS))
     write_features(settings, DAY, USERS)
     with open_index(settings) as index:
         publish(index, settings.work, DAY)
@@ -114,8 +117,10 @@ def test_a_sentence_gives_users_with_probabilities_reasons_and_versions(client):
     assert scores == sorted(scores, reverse=True)
     for user in audience["users"]:
         assert user["probability"] == pytest.approx(1 / (1 + np.exp(-user["score"])))
-        assert user["reasons"][0]["text"] == "picnic basket"
-        assert 0 < user["reasons"][0]["similarity"] <= 1.0001
+        reason = user["reasons"][0]
+        assert (reason["text"], reason["source"], reason["count"]) == ("picnic basket", "bills", 1)
+        assert reason["last_day"] == "2024-05-31"
+        assert 0.01 < reason["probability_effect"] < reason["effect"] < np.log1p(2)
 
 
 def test_a_calibrated_model_says_how_many_users_to_expect(client, monkeypatch):
@@ -137,7 +142,7 @@ def test_a_calibrated_model_says_how_many_users_to_expect(client, monkeypatch):
 def test_the_texts_of_a_history_rank_what_the_index_found(fresh):
     """User 9 is the last of all for the vectors; the text of the history says otherwise."""
     client, settings = fresh
-    write_embeddings(settings.work, DAY, embedded(USERS), weights={user_name(9): 10.0})
+    write_embeddings(settings.work, DAY, embedded(USERS), weights={user_name(9): 1e6})
     write_features(settings, DAY, USERS)
     assert client.post("/v1/admin/publish", json={"ds": str(DAY)}, headers=ADMIN).status_code == 200
 
@@ -337,12 +342,14 @@ def test_the_description_names_every_route_its_answer_and_its_problems(client):
         "/v1/audiences:target",
         "/v1/audiences:preview",
         "/v1/audiences:lookalike",
+        "/v1/users/{user_id}",
         "/v1/users/{user_id}/features",
         "/healthz",
         "/readyz",
         "/v1/admin/publish",
         "/v1/admin/rollback",
         *STORED,
+        *PAGE,
     }
     for path, methods in described["paths"].items():
         for operation in methods.values():
@@ -394,7 +401,7 @@ def test_the_commands_go_through_the_server_that_owns_the_index(tmp_path, unused
     from serving.publish import main
 
     settings = Settings(workdir=str(tmp_path), port=unused_port, admin_key=KEY)
-    write_embeddings(settings.work, DAY, embedded(USERS))
+    write_embeddings(settings.work, DAY, embedded(USERS), texts=bought(USERS))
     write_features(settings, DAY, USERS)
     with serving(settings):
         environ = settings.environment()
@@ -440,4 +447,5 @@ def test_vectors_in_the_double_are_what_the_index_holds(settings, client):
     answer = client.post("/v1/audiences:target", json={"demand": "cake stand", "size": 1}).json()["users"][0]
     at = int(answer["user_id"][1:])
     query = WordModel("v1").read_demands(["cake stand"], DAY)[0].vector
-    assert answer["score"] == pytest.approx(float(user_vector(at) @ query), rel=1e-6)
+    near = sum(float(words_vector(text) @ query[1:]) for text in (TEXTS[at % len(TEXTS)], "old thing"))
+    assert answer["score"] == pytest.approx(float(user_vector(at) @ query) + np.log1p(near), rel=1e-6)

@@ -13,15 +13,17 @@ from serving_doubles import (
     TEXTS,
     WordModel,
     answer_by_difference,
+    bought,
     embedded,
     user_name,
+    words_vector,
     write_embeddings,
     write_features,
     write_profile,
 )
 
 from feature_repo.contracts.settings import Settings
-from feature_repo.contracts.templates import NOTHING, text_key
+from feature_repo.contracts.templates import NOTHING
 from serving.app import create_app
 from serving.combining import combined, log_odds
 from serving.desk import Desk
@@ -56,8 +58,7 @@ def set_up(folder, **changed) -> Settings:
     suppressed.write_text(f"{SUPPRESSED}\n\n")
     given = {"default_filters": "consent = true", "suppressed_users": str(suppressed), "admin_key": "k"} | changed
     settings = Settings(workdir=str(folder / "work"), **given)
-    texts = {user_name(at): [text_key(TEXTS[at % len(TEXTS)]), text_key("old thing")] for at in range(USERS)}
-    write_embeddings(settings.work, DAY, embedded(USERS), texts=texts)
+    write_embeddings(settings.work, DAY, embedded(USERS), texts=bought(USERS))
     write_profile(settings.work, DAY, PROFILE)
     write_features(settings, DAY, USERS, activity=ACTIVITY)
     with open_index(settings) as index:
@@ -82,6 +83,13 @@ def users(audience: dict) -> set[str]:
     return {user["user_id"] for user in audience["users"]}
 
 
+def score_of(user: str, query: np.ndarray) -> float:
+    """What WordModel says of a user of these tests."""
+    texts = (TEXTS[int(user[1:]) % len(TEXTS)], "old thing")
+    near = sum(float(words_vector(text) @ query[1:]) for text in texts)
+    return float(embedded(USERS)[user][0] @ query) + float(np.log1p(near))
+
+
 def refused(client, status: int, code: str, told: str, **asked) -> None:
     answer = client.post("/v1/audiences:target", json=asked)
     problem = answer.json()
@@ -96,9 +104,9 @@ def test_a_demand_about_things_is_read_as_it_was_written(client, demand):
     audience = ask(client, demand)
 
     query = WordModel("v1").read_demands([demand], DAY)[0].vector
-    vectors = {user: vector for user, (vector, _) in embedded(USERS).items()}
     for user in audience["users"]:
-        assert user["score"] == pytest.approx(float(vectors[user["user_id"]] @ query) + 2.0, rel=1e-6)
+        assert user["score"] == pytest.approx(score_of(user["user_id"], query), rel=1e-5)
+    assert all(said.startswith("will ") for said in audience["rewritten"].pop("conditions"))
     assert audience["rewritten"] == {
         "sentences": [{"text": demand, "negated": False, "joined": "and"}],
         "history": [],
@@ -165,8 +173,7 @@ def test_a_negated_wish_is_its_complement(client):
     assert others["rewritten"]["sentences"][0]["negated"]
     for user in others["users"]:
         text = WordModel("v1").read_demands(["Customers who will buy garden plants"], DAY)[0].vector
-        score = float(embedded(USERS)[user["user_id"]][0] @ text) + 2.0
-        assert user["probability"] == pytest.approx(1 / (1 + np.exp(score)))
+        assert user["probability"] == pytest.approx(1 / (1 + np.exp(score_of(user["user_id"], text))))
     assert [u["probability"] for u in others["users"]] == sorted(
         (u["probability"] for u in others["users"]), reverse=True
     )
@@ -181,8 +188,7 @@ def test_intents_of_two_kinds_are_asked_one_by_one(client, joint):
     assert [s["joined"] for s in asked] == ["and", joint]
     both = WordModel("v1").read_demands([s["text"] for s in asked], DAY)
     for user in audience["users"]:
-        vector = embedded(USERS)[user["user_id"]][0]
-        one, two = (1 / (1 + np.exp(-(float(vector @ each.vector) + 2.0))) for each in both)
+        one, two = (1 / (1 + np.exp(-score_of(user["user_id"], each.vector))) for each in both)
         expected = one * two if joint == "and" else 1 - (1 - one) * (1 - two)
         assert user["probability"] == pytest.approx(expected)
         assert user["score"] == pytest.approx(np.log(expected / (1 - expected)))
