@@ -1,4 +1,4 @@
-"""The HTTP server: one desk for its lifetime, announced to the other processes of the work directory."""
+"""The HTTP app: one desk for its lifetime, announced to the other processes of the work directory."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +19,9 @@ from serving.desk import Desk, open_desk
 from serving.erasure.router import router as erasure_router
 from serving.errors import ServingError
 from serving.page.routes import router as page_router
+from serving.telemetry import router as telemetry_router
+from serving.telemetry import tracing
+from serving.telemetry.requests import Told
 
 DESCRIPTION = (
     "Audiences from a sentence or from seed users. Errors are application/problem+json with `code` and `hint`."
@@ -30,7 +33,8 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        callers.tenants = tenants = open_tenants(settings, open_desk)
+        stop_tracing = tracing.start(settings.otlp_endpoint)
+        callers.tenants = tenants = app.state.tenants = open_tenants(settings, open_desk)
         to_thread.current_default_thread_limiter().total_tokens = threads_for(settings.queue_size)
         url = f"http://{settings.host}:{settings.port}"
         for tenant in tenants.values():
@@ -44,21 +48,15 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
             for tenant in tenants.values():
                 running.withdraw(tenant.settings.work, app.state.instance)
                 tenant.close()
+            stop_tracing()
 
     app = FastAPI(title="FOUND", version=version("found"), description=DESCRIPTION, lifespan=lifespan)
     app.state.settings = settings
     app.state.instance = uuid.uuid4().hex
     problems.install(app)
+    app.state.tenants = {}
     callers = install(app, settings)
-    app.include_router(router)
-    app.include_router(audiences_router)
-    app.include_router(erasure_router)
-    app.include_router(page_router)
+    app.add_middleware(Told)
+    for part in (router, audiences_router, erasure_router, page_router, telemetry_router.router):
+        app.include_router(part)
     return app
-
-
-def serve(settings: Settings) -> None:
-    """Answers until it is interrupted."""
-    import uvicorn
-
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="info")

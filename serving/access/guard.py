@@ -123,6 +123,7 @@ def _asked(routes: list[BaseRoute], scope: Scope) -> _Asked:
             continue
         if not isinstance(route, APIRoute):
             break
+        scope["route"] = route  # for those who tell of requests that are refused, too
         name = f"{scope['method']} {template_of(route)}"
         audience = str(found.get("path_params", {}).get("audience_id", ""))
         return _Asked(name, rule_of(name), audience if _AUDIENCE.fullmatch(audience) else "")

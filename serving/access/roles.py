@@ -63,6 +63,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "GET /v1/audiences/{audience_id}/exports": Rule(Role.ANALYST),
         "POST /v1/audiences:compare": Rule(Role.VIEWER),
         "POST /v1/seeds:parse": Rule(Role.ANALYST),
+        "GET /metrics": Rule(Role.VIEWER),
         "GET /v1/examples": Rule(Role.VIEWER),
         "GET /v1/map": Rule(Role.VIEWER),
         "POST /v1/map": Rule(Role.VIEWER, Queue.MODEL),
