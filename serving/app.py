@@ -14,6 +14,7 @@ from serving.audiences.router import router as audiences_router
 from serving.audiences.service import open_audiences
 from serving.desk import Desk, open_desk
 from serving.errors import ServingError
+from serving.users_router import router as users_router
 
 DESCRIPTION = (
     "Audiences from a sentence or from seed users. Errors are application/problem+json with `code` and `hint`."
@@ -44,6 +45,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     app.state.instance = uuid.uuid4().hex
     problems.install(app)
     app.include_router(router)
+    app.include_router(users_router)
     app.include_router(audiences_router)
     return app
 

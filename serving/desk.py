@@ -15,11 +15,13 @@ from feature_repo.contracts.names import ALIAS
 from feature_repo.contracts.settings import Settings
 from serving.audience import Audience, Demand, DemandModel, Preview, SeedAnswerer, Stored
 from serving.errors import IndexMissing, ModelMissing, VersionsDisagree
+from serving.fresh import Fresh, embedded
 from serving.index import UserIndex, open_index
 from serving.opening import open_eligibility, open_reader
 from serving.publish import Published, publish, rollback
 from serving.question import Question
 from serving.rows import Publication
+from serving.similar import Query, Similar, similar
 from serving.targeting import Targeting
 from serving.texts import read_texts
 from serving.user_features import OnlineFeatures
@@ -72,6 +74,18 @@ class Desk:
         targeting = self.ready()
         with self._thinking:
             return targeting.lookalike(positives, **asked)
+
+    def similar(self, query: Query, **asked: Any) -> Similar:
+        """See serving.similar.similar."""
+        targeting = self.ready()
+        with self._thinking:
+            return similar(targeting, query, **asked)
+
+    def embed(self, user_id: str) -> Fresh:
+        """The user's embedding from what is online now: see serving.fresh.embedded."""
+        targeting = self.ready()
+        with self._thinking:
+            return embedded(targeting, self._work, user_id)
 
     def features_of(self, user_id: str) -> dict[str, dict[str, Any]]:
         """The user's online features. Raises UserWithoutFeatures."""

@@ -342,6 +342,8 @@ def test_the_description_names_every_route_its_answer_and_its_problems(client):
         "/v1/audiences:preview",
         "/v1/audiences:lookalike",
         "/v1/users/{user_id}/features",
+        "/v1/users/{user_id}:embed",
+        "/v1/users:similar",
         "/healthz",
         "/readyz",
         "/v1/admin/publish",
