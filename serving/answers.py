@@ -50,6 +50,7 @@ class HistoryMessage(Response):
 
 class RewrittenMessage(Response):
     sentences: list[AskedMessage] = Field(description="what the model was asked; may be edited and asked again")
+    conditions: list[str] = Field(description="the audience's `conditions` in words, in their order")
     history: list[HistoryMessage]
     not_understood: str
     warnings: list[str]
@@ -102,6 +103,16 @@ class DecileMessage(Response):
     expected: float = Field(description="how many of them will probably do it")
 
 
+class CurvePointMessage(Response):
+    size: int = Field(description="of an audience of the likeliest users")
+    probability: Probability = Field(description="of the last of them: all users at or above it are the audience")
+    expected: float = Field(description="how many of them will probably do it")
+    low: int = Field(
+        description="the true number lies between low and high in 80 % of cases, as a stored audience says"
+    )
+    high: int
+
+
 class PreviewMessage(Response):
     audience: AudienceMessage = Field(description="with a sample of its users")
     size: int = Field(description="how many users the audience has")
@@ -112,6 +123,7 @@ class PreviewMessage(Response):
         description="95 %, if the probabilities hold and users act independently"
     )
     deciles: list[DecileMessage] = Field(description="tenths of the audience, best first")
+    curve: list[CurvePointMessage] = Field(description="smaller audiences of the same question, up to this one")
 
 
 class FeaturesMessage(Versions):

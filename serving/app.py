@@ -13,7 +13,9 @@ from serving.api import router
 from serving.audiences.router import router as audiences_router
 from serving.audiences.service import open_audiences
 from serving.desk import Desk, open_desk
+from serving.erasure.router import router as erasure_router
 from serving.errors import ServingError
+from serving.page.routes import router as page_router
 from serving.users_router import router as users_router
 
 DESCRIPTION = (
@@ -47,6 +49,8 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     app.include_router(router)
     app.include_router(users_router)
     app.include_router(audiences_router)
+    app.include_router(erasure_router)
+    app.include_router(page_router)
     return app
 
 

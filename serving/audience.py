@@ -120,9 +120,11 @@ class History:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """How the demand was read: what the model was asked, the rules over histories, what was not understood."""
+    """How the demand was read: what the model was asked, its conditions in words, the rules over histories, what was
+    not understood."""
 
     sentences: tuple[Asked, ...] = ()
+    conditions: tuple[str, ...] = ()
     history: tuple[History, ...] = ()
     not_understood: str = ""
     warnings: tuple[str, ...] = ()
@@ -162,6 +164,18 @@ class Decile:
 
 
 @dataclass(frozen=True)
+class CurvePoint:
+    """The audience of the first `size` users: the last one's probability, how many of them will do it, and an interval
+    of 80 %."""
+
+    size: int
+    probability: float
+    expected: float
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
 class Preview:
     """An audience before it is made. `eligible` users meet the filters; where `eligible_is_upper_bound`, rules over
     single events leave fewer. The interval is the precision's, 95 %, if the probabilities hold."""
@@ -174,3 +188,4 @@ class Preview:
     expected_precision: float
     expected_precision_interval: tuple[float, float]
     deciles: tuple[Decile, ...]
+    curve: tuple[CurvePoint, ...]

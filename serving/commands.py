@@ -118,6 +118,13 @@ def backtest(given: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def erase(given: argparse.Namespace, settings: Settings) -> int:
+    from serving.erasure.command import show_erasure
+
+    print(show_erasure(settings, given.user, as_document=given.json))
+    return 0
+
+
 def rollback(_: argparse.Namespace, settings: Settings) -> int:
     from serving.processes import environment, run_in_foreground
 

@@ -14,6 +14,8 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import ALIAS
 from feature_repo.contracts.settings import Settings
 from serving.audience import Audience, Demand, DemandModel, Preview, SeedAnswerer, Stored
+from serving.erasure.erase import erase
+from serving.erasure.receipt import Receipt
 from serving.errors import IndexMissing, ModelMissing, VersionsDisagree
 from serving.fresh import Fresh, embedded
 from serving.index import UserIndex, open_index
@@ -43,6 +45,10 @@ class Desk:
         self._thinking = threading.Lock()
         self._publishing = threading.Lock()
         self._targeting: Targeting | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
 
     def close(self) -> None:
         self._index.close()
@@ -99,6 +105,14 @@ class Desk:
     def rollback(self) -> Publication:
         with self._publishing:
             return rollback(self._index, self._work)
+
+    def erase(self, user_id: str) -> Receipt:
+        """See serving.erasure.erase; what answers is then opened again, since it held texts and past users."""
+        with self._publishing:
+            receipt = erase(self._settings, self._index, user_id)
+        with self._turn:
+            self._targeting = None
+        return receipt
 
     def _open(self, publication: Publication) -> Targeting:
         loaded = self._targeting.model if self._targeting else None

@@ -17,7 +17,8 @@ from feature_repo.contracts.settings import Settings
 from serving.texts import read_texts
 
 SEEDS = 5
-_RECENT_TEXTS = 10
+RECENT_TEXTS = 10
+"""A user's newest texts of a source are what was done lately."""
 _USERS_READ = 20_000
 _COLUMNS = {HISTORY: [f"{source}_text" for source in BEHAVIOUR_SOURCES], SEARCHES: ["searches_text"]}
 
@@ -34,7 +35,7 @@ class First:
 
 def first_questions(settings: Settings, ds: date) -> First:
     """The lake's first scenario, with labels that were known by `ds`; else what its users do most."""
-    scenarios = _scenarios(Path(settings.lake) / "scenarios" / "scenarios.yaml")
+    scenarios = lake_scenarios(settings)
     known = next((s for s in scenarios if _ends(s) <= ds), None)
     seeds = _labelled(settings, known) if known else None
     demand = str(scenarios[0]["demand"]) if scenarios else ""
@@ -45,8 +46,10 @@ def first_questions(settings: Settings, ds: date) -> First:
     return First(demand or f"Users interested in {text}", positives, (), f"seeds: users with {text!r} lately")
 
 
-def _scenarios(path: Path) -> list[dict[str, Any]]:
-    return list(yaml.safe_load(path.read_text()) or []) if path.is_file() else []
+def lake_scenarios(settings: Settings) -> list[dict[str, Any]]:
+    """The lake's own list; empty where there is none, or no lake is named."""
+    path = Path(settings.lake) / "scenarios" / "scenarios.yaml"
+    return list(yaml.safe_load(path.read_text()) or []) if settings.lake and path.is_file() else []
 
 
 def _ends(scenario: dict[str, Any]) -> date:
@@ -80,13 +83,13 @@ def _recent_texts(settings: Settings, ds: date) -> dict[str, set[int]]:
     """Per user, in the order of user_id, the keys of the newest texts of each source."""
     found: dict[str, set[int]] = {}
     for view, columns in _COLUMNS.items():
-        for row in _rows(settings, view, ds, columns):
-            keys = {key for column in columns for key in (row[column] or [])[:_RECENT_TEXTS] if key}
+        for row in feature_rows(settings, view, ds, columns):
+            keys = {key for column in columns for key in (row[column] or [])[:RECENT_TEXTS] if key}
             found.setdefault(row["user_id"], set()).update(keys)
     return dict(sorted(found.items()))
 
 
-def _rows(settings: Settings, view: str, ds: date, columns: list[str]) -> Iterator[dict[str, Any]]:
+def feature_rows(settings: Settings, view: str, ds: date, columns: list[str]) -> Iterator[dict[str, Any]]:
     """The first users of a view, in the order of its files."""
     read = 0
     for path in sorted(settings.work.partition(view, ds).glob("*.parquet")):

@@ -16,6 +16,7 @@ from model.rewriting.grammar import Grammar, Parsed
 from model.rewriting.languages import other_language
 from model.rewriting.offline import rendered
 from model.rewriting.phrases import VAGUE
+from model.rewriting.show import told as in_words
 from serving.conditions import Compiled, Compiler
 from serving.errors import DemandTooLong, EmptyDemand, OtherLanguage
 from serving.filters import Condition as FilterCondition
@@ -23,7 +24,7 @@ from serving.history import AnyRule
 from serving.question import MOST_CHARACTERS, Asked, Question
 
 ENGLISH = "en"
-_PHRASES = {"bills": "Customers who will buy {}", "searches": "Users who are going to look for {}"}
+PHRASES = {"bills": "Customers who will buy {}", "searches": "Users who are going to look for {}"}
 _INTEREST = "People interested in {}"
 _NOT = "Users who will not {}"
 _ACTIVE = Asked(NOTHING, negated=True)
@@ -46,6 +47,10 @@ class Reading:
     def documents(self) -> tuple[dict[str, Any], ...]:
         """The conditions as JSON, to be edited and asked again."""
         return tuple(Rewritten("", conditions=self.conditions).to_dict().get("conditions", []))
+
+    def said(self) -> tuple[str, ...]:
+        """The conditions in words."""
+        return tuple(map(in_words, self.conditions))
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class Reader:
         joined = OR if place else AND
         if condition.topic:
             negated = self._is_negation(condition)
-            phrase = _NOT if condition.negated and not negated else _PHRASES.get(condition.source, _INTEREST)
+            phrase = _NOT if condition.negated and not negated else PHRASES.get(condition.source, _INTEREST)
             return condition, Asked(phrase.format(condition.topic), negated, joined)
         said = next(rendered(condition, 0, self.compiler.currency), None)
         return condition, Asked(said.text, said.negated, joined) if said else Asked(NOTHING, True, joined)

@@ -31,7 +31,7 @@ from serving.audience import (
 from serving.eligibility import Eligibility, Limits
 from serving.errors import AudienceTooLarge, ContradictingSeeds, NoSeeds, UnknownUsers
 from serving.index import MOST_USERS, UserIndex
-from serving.preview import deciles, precision
+from serving.preview import curve, deciles, precision
 from serving.question import NO_QUESTION, Asked, Question
 from serving.ranking import Ranking
 from serving.reading import Reader, Reading
@@ -87,11 +87,10 @@ class Targeting:
         limits = self._limits(question, reading)
         probabilities = np.array([user.probability for user in likely])
         mean, interval = precision(probabilities)
+        everybody = self._expected(question, reading, demands)
         return Preview(
             audience=replace(
-                self._answered(question, reading, demands, likely[:SAMPLED]),
-                expected=self._expected(question, reading, demands),
-                why=self._why(likely),
+                self._answered(question, reading, demands, likely[:SAMPLED]), expected=everybody, why=self._why(likely)
             ),
             size=len(likely),
             eligible=self.index.count(self.publication.collection, limits.condition),
@@ -99,6 +98,7 @@ class Targeting:
             expected_precision=mean,
             expected_precision_interval=interval,
             deciles=deciles(probabilities),
+            curve=curve(probabilities, everybody),
         )
 
     def _asked(self, question: Question, size: int, minimum: float) -> tuple[Reading, Sequence[Demand], list[Scored]]:
@@ -117,7 +117,7 @@ class Targeting:
     ) -> Audience:
         return replace(
             self._audience(users, reading.asked, demands, question.demand),
-            rewritten=Rewritten(reading.asked, self._history(reading), reading.rest, reading.warnings),
+            rewritten=Rewritten(reading.asked, reading.said(), self._history(reading), reading.rest, reading.warnings),
             conditions=reading.documents(),
             filters=tuple(dict.fromkeys((*question.filters, *reading.filters))),
         )

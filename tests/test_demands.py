@@ -106,6 +106,7 @@ def test_a_demand_about_things_is_read_as_it_was_written(client, demand):
     query = WordModel("v1").read_demands([demand], DAY)[0].vector
     for user in audience["users"]:
         assert user["score"] == pytest.approx(score_of(user["user_id"], query), rel=1e-5)
+    assert all(said.startswith("will ") for said in audience["rewritten"].pop("conditions"))
     assert audience["rewritten"] == {
         "sentences": [{"text": demand, "negated": False, "joined": "and"}],
         "history": [],

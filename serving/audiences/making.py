@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from feature_repo.contracts.blocklist import BlockList
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
 from serving.audience import Audience
@@ -31,14 +31,13 @@ from serving.audiences.store import AudienceStore
 from serving.desk import Desk
 from serving.errors import InvalidRequest, ServingError, UnknownUsers
 from serving.question import question_of
+from serving.rows import UNASKABLE
 
 LOOKED, ANSWERED, READ = 0.1, 0.8, 0.9
 """Progress: the seeds were looked at, the desk has answered, what counts is known."""
 _USUAL = 1_000
 _SEED = 0
 _QUESTION = ("demand", "sentences", "conditions", "filters", "exclude_users")
-_UNASKABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-"""Control characters that a Milvus expression cannot spell: no user of an index has them."""
 _log = logging.getLogger(__name__)
 
 
@@ -90,7 +89,7 @@ class Maker:
         targeting = self._desk.ready()
         index, collection = targeting.index, targeting.publication.collection
         positives, negatives = asked[POSITIVES], asked.get(NEGATIVES) or []
-        askable = [user for user in dict.fromkeys([*positives, *negatives]) if not _UNASKABLE.search(user)]
+        askable = [user for user in dict.fromkeys([*positives, *negatives]) if not UNASKABLE.search(user)]
         stored = index.vectors(collection, askable)
         random = index.vectors(collection, index.sample(collection, _USUAL, seed=_SEED))
         usual = np.array(list(random.values()), dtype=np.float64)
@@ -113,8 +112,10 @@ class Maker:
         return self._meaning.of(answer.demand, answer.ds)
 
     def _made(self, queued: StoredAudience, answer: Audience, counts: Counting, diagnosis: Diagnosis | None) -> Made:
-        held_out = drawn([user.user_id for user in answer.users], queued.holdout_share, salt=queued.id)
-        members = [StoredMember(u.user_id, u.score, u.probability, u.user_id in held_out) for u in answer.users]
+        blocked = BlockList(self._settings.work.erasure).read()  # a user may be erased while the desk answers
+        users = [user for user in answer.users if not blocked.holds(user.user_id)]
+        held_out = drawn([user.user_id for user in users], queued.holdout_share, salt=queued.id)
+        members = [StoredMember(u.user_id, u.score, u.probability, u.user_id in held_out) for u in users]
         windows = windows_of(self._settings, answer.model_version)
         return Made(
             members=members,

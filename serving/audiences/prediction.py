@@ -4,7 +4,7 @@ Each member does it or not, independently, with the model's probability: the cou
 holds chance alone; where the probabilities themselves are off, the truth lies outside more often than the level says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil, floor
 from typing import Any
 
@@ -32,26 +32,47 @@ def predicted(probabilities: Sequence[float], everybody: Expected | None = None)
     told = {"expected": size, "low": low, "high": high, "level": LEVEL, "method": METHOD}
     if everybody is None or everybody.low <= 0:
         return told
-    off = everybody.size / everybody.low
-    low, high = min(low, floor(size / off)), min(len(chances), max(high, ceil(size * off)))
+    low, high = widened((low, high), size, len(chances), everybody)
     return told | {"low": low, "high": high, "method": CALIBRATED}
+
+
+def widened(chance: tuple[int, int], size: float, users: int, everybody: Expected | None) -> tuple[int, int]:
+    """The interval of chance, and of the factor by which a calibrated model's sizes may be off."""
+    if everybody is None or everybody.low <= 0:
+        return chance
+    off = everybody.size / everybody.low
+    return min(chance[0], floor(size / off)), min(users, max(chance[1], ceil(size * off)))
 
 
 def interval(chances: NDArray[np.float64], level: float) -> tuple[int, int]:
     """The counts between which the Poisson-binomial variable lies with at least `level`, equal tails outside."""
-    first, masses = distribution(chances)
-    below = np.cumsum(masses)
-    tail = (1 - level) / 2
-    low = int(np.searchsorted(below, tail, side="right"))
-    high = int(np.searchsorted(below, 1 - tail, side="left"))
-    return first + low, first + min(high, len(masses) - 1)
+    return _interval(*distribution(chances), level)
 
 
 def distribution(chances: NDArray[np.float64]) -> tuple[int, NDArray[np.float64]]:
-    """The smallest count considered, and P(count = it + i): one convolution with (1 - p, p) per member."""
+    """The smallest count considered, and P(count = it + i)."""
+    last = 0, np.ones(1)
+    for last in growing(np.sort(chances)[::-1]):  # noqa: B007
+        pass
+    return last
+
+
+def intervals(chances: NDArray[np.float64], sizes: Sequence[int], level: float) -> list[tuple[int, int]]:
+    """The interval of the first `size` chances, for each of the sizes, which rise."""
+    wanted = set(sizes)
+    found = {
+        size: _interval(first, masses, level)
+        for size, (first, masses) in enumerate(growing(chances), start=1)
+        if size in wanted
+    }
+    return [found[size] for size in sizes]
+
+
+def growing(chances: NDArray[np.float64]) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """The distribution of the first chance, of the first two, ...: one convolution with (1 - p, p) per member."""
     width = int(_WIDEST * float(np.sqrt((chances * (1 - chances)).sum()))) + _AT_LEAST
     first, masses, reached = 0, np.ones(1), 0.0
-    for chance in np.sort(chances)[::-1]:
+    for chance in chances:
         grown = np.zeros(len(masses) + 1)
         grown[:-1] = masses * (1 - chance)
         grown[1:] += masses * chance
@@ -59,4 +80,12 @@ def distribution(chances: NDArray[np.float64]) -> tuple[int, NDArray[np.float64]
         low = max(first, int(reached - width))
         high = min(first + len(grown), int(reached + width) + 1)
         masses, first = grown[low - first : high - first], low
-    return first, masses
+        yield first, masses
+
+
+def _interval(first: int, masses: NDArray[np.float64], level: float) -> tuple[int, int]:
+    below = np.cumsum(masses)
+    tail = (1 - level) / 2
+    low = int(np.searchsorted(below, tail, side="right"))
+    high = int(np.searchsorted(below, 1 - tail, side="left"))
+    return first + low, first + min(high, len(masses) - 1)

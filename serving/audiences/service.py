@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
+from feature_repo.contracts.blocklist import BlockList
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import text_key
 from serving.audiences.counting import Meaning, is_summary
@@ -35,7 +36,7 @@ class Audiences:
 
     def __init__(self, settings: Settings, desk: Desk, meaning: Meaning, receivers: Receivers) -> None:
         database = Database(settings.work.audiences)
-        self._desk, self._receivers = desk, receivers
+        self._desk, self._receivers, self._blocks = desk, receivers, BlockList(settings.work.erasure)
         self.store, self.exports = AudienceStore(database), ExportStore(database)
         self._making = Runner("audiences", Maker(settings, desk, self.store, meaning).step)
         self._sending = Runner("exports", self._deliver_one)
@@ -55,6 +56,7 @@ class Audiences:
 
         Raises what a request is refused for before anything is stored.
         """
+        new = new.without(self._blocks.read())
         self._refuse(new)
         created, fresh = self.store.create(new, now=_now())
         self._making.wake()

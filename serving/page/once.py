@@ -1,0 +1,30 @@
+"""What is worked out once for each publication of a desk, and kept until the next."""
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+from serving.desk import Desk
+from serving.rows import Publication
+from serving.targeting import Targeting
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """Thread-safe; whoever asks first makes it, the others wait."""
+
+    def __init__(self, make: Callable[[Desk, Targeting], T]) -> None:
+        self._make = make
+        self._kept: WeakKeyDictionary[Desk, tuple[Publication, T]] = WeakKeyDictionary()
+        self._turn = threading.Lock()
+
+    def of(self, desk: Desk) -> T:
+        """For what the desk answers by now. Raises what `desk.ready` raises."""
+        targeting = desk.ready()
+        with self._turn:
+            kept = self._kept.get(desk)
+            if kept is None or kept[0] != targeting.publication:
+                kept = self._kept[desk] = targeting.publication, self._make(desk, targeting)
+            return kept[1]

@@ -1,0 +1,70 @@
+"""What the page asks beside the routes of the API: what this lake offers, and where users lie on a map."""
+
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from serving import errors as e
+from serving.api import TheDesk
+from serving.audiences import errors as a
+from serving.audiences.router import TheAudiences
+from serving.desk import Desk
+from serving.messages import TargetRequest
+from serving.page.answers import ExamplesMessage, LitMessage, MapMessage
+from serving.page.examples import offer_of
+from serving.page.once import Once
+from serving.page.projection import MOST_LIT, map_of, placed
+from serving.problems import documented
+
+_UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
+_MISREAD = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
+_FILTERED = (e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
+_offers, _maps = Once(offer_of), Once(map_of)
+
+router = APIRouter(tags=["page"])
+
+
+@router.get("/v1/examples", response_model=ExamplesMessage, responses=documented(*_UNREADY))
+def examples(desk: TheDesk) -> Any:
+    """Sentences that this lake offers to begin with, and the columns to filter by."""
+    return vars(_offers.of(desk)) | _versions(desk)
+
+
+@router.get("/v1/map", response_model=MapMessage, responses=documented(*_UNREADY))
+def user_map(desk: TheDesk) -> Any:
+    """A random sample of the users in two dimensions: those close to each other did similar things."""
+    drawing = _maps.of(desk)
+    return {"points": drawing.points, "explained": drawing.explained, "users": drawing.users, **_versions(desk)}
+
+
+@router.post("/v1/map", response_model=LitMessage, responses=documented(*_UNREADY, *_MISREAD, *_FILTERED))
+def light(asked: TargetRequest, desk: TheDesk) -> Any:
+    """Where the first members of such an audience lie on the map, best first; never more than 500."""
+    size = min(asked.size, MOST_LIT)
+    found = desk.target(asked.question(), size=size, minimum_probability=asked.minimum_probability)
+    return _lit(desk, [user.user_id for user in found.users], len(found.users))
+
+
+@router.get(
+    "/v1/audiences/{audience_id}/map",
+    response_model=LitMessage,
+    responses=documented(*_UNREADY, a.AudienceMissing, a.AudienceNotReady),
+)
+def stored(
+    audience_id: Annotated[str, Path(min_length=1, max_length=64)], desk: TheDesk, audiences: TheAudiences
+) -> Any:
+    """Where the first members of a stored audience lie on today's map, best first; never more than 500."""
+    audience = audiences.ready(audience_id)
+    members = (member.user_id for page in audiences.store.members(audience.id) for _, member in page)
+    return _lit(desk, list(islice(members, MOST_LIT)), audience.size)
+
+
+def _lit(desk: Desk, users: list[str], size: int) -> dict[str, Any]:
+    return {"points": placed(desk.ready(), _maps.of(desk), users), "size": size, **_versions(desk)}
+
+
+def _versions(desk: Desk) -> dict[str, Any]:
+    publication = desk.ready().publication
+    names = ("model_version", "collection", "ds", "template_version")
+    return {name: getattr(publication, name) for name in names}
