@@ -79,8 +79,8 @@ def traits(members: Done, rest: Done) -> tuple[Trait, ...]:
     for at in sorted(range(len(told)), key=lambda at: (-low[at], told[at][0])):
         kind, said = told[at][0]
         if low[at] > 0 and len(found[kind]) < MOST_TRAITS:
-            shares = did[at] / members.users, others[at] / rest.users
-            found[kind].append(Trait(kind, said, *map(float, shares), float(share[0, at] / share[1, at])))
+            have, others_have = float(did[at] / members.users), float(others[at] / rest.users)
+            found[kind].append(Trait(kind, said, have, others_have, float(share[0, at] / share[1, at])))
     return (*found[WORD], *found[TEXT])
 
 
