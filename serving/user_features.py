@@ -15,6 +15,7 @@ from feature_repo.contracts.names import HISTORY, JOIN_KEY, SEARCHES, SERVING_SE
 from feature_repo.contracts.settings import Settings
 from feature_repo.online import online_columns
 from serving.errors import FeaturesMissing, UserWithoutFeatures
+from serving.telemetry.stages import stage
 
 _VIEWS = {**dict.fromkeys(BEHAVIOUR_SOURCES, HISTORY), "searches": SEARCHES}
 
@@ -45,6 +46,7 @@ class OnlineFeatures:
         found = self._read(names, user_ids)
         return {user: _events(found, at) for at, user in enumerate(user_ids)}
 
+    @stage("features")
     def columns_of(self, user_id: str) -> dict[str, list[Any]]:
         """See `online_columns`. Raises UserWithoutFeatures."""
         with self._turn, _named_missing():
@@ -53,6 +55,7 @@ class OnlineFeatures:
             raise UserWithoutFeatures(f"the online store has no features of user {user_id!r}.")
         return found
 
+    @stage("features")
     def _read(self, wanted: str | list[str], user_ids: Sequence[str]) -> Mapping[str, list[Any]]:
         """Features by name, or those of a service, as `view__feature`: a profile may call a column like one of ours."""
         rows = [{JOIN_KEY: user} for user in user_ids]
