@@ -69,6 +69,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "POST /v1/map": Rule(Role.VIEWER, Queue.MODEL),
         "GET /v1/audiences/{audience_id}/map": Rule(Role.VIEWER),
         "GET /v1/users/{user_id}/features": Rule(Role.ANALYST),
+        "POST /v1/users:similar": Rule(Role.ANALYST, Queue.MODEL),
+        "POST /v1/users/{user_id}:embed": Rule(Role.ANALYST, Queue.MODEL),
         "DELETE /v1/users/{user_id}": Rule(Role.ADMIN),
         "POST /v1/admin/publish": Rule(Role.ADMIN),
         "POST /v1/admin/rollback": Rule(Role.ADMIN),
