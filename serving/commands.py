@@ -88,9 +88,9 @@ def export(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def serve(_: argparse.Namespace, settings: Settings) -> int:
-    from serving import app
+    from serving import server
 
-    app.serve(settings)
+    server.serve(settings)
     return 0
 
 

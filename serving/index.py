@@ -27,6 +27,7 @@ from serving.errors import AudienceTooLarge
 from serving.expressions import EVERYBODY, Expression, among, any_of, expression
 from serving.milvus import Milvus, batches
 from serving.rows import BUCKETS, Hit, Publication, Row, Vector, WeightedTexts, bucket_of, described, schema
+from serving.telemetry.stages import stage
 
 MOST_USERS = 16_384
 """A Milvus server returns no more from one search or query."""
@@ -192,6 +193,7 @@ class UserIndex:
                 return users[:size]
             width = min(BUCKETS, width * 4)
 
+    @stage("search")
     def search(self, name: str, vector: Vector, k: int, condition: Expression = EVERYBODY) -> list[Hit]:
         """The k users of the highest inner product of those who meet the condition, best first, ties by user_id; fewer
         where fewer do."""

@@ -31,6 +31,7 @@ from serving.desk import Desk
 from serving.errors import InvalidRequest, ServingError, UnknownUsers
 from serving.question import question_of
 from serving.rows import UNASKABLE
+from serving.targeting import Targeting
 
 LOOKED, ANSWERED, READ = 0.1, 0.8, 0.9
 """Progress: the seeds were looked at, the desk has answered, what counts is known."""
@@ -62,31 +63,31 @@ class Maker:
 
     def _make(self, queued: StoredAudience) -> None:
         asked = asked_again(queued.request, self._store.given_users(queued.id))
-        diagnosis = self._looked_at(queued.id, asked) if queued.kind == "lookalike" else None
+        by = self._desk.ready()
+        diagnosis = self._looked_at(queued.id, asked, by) if queued.kind == "lookalike" else None
         if not self._store.advance(queued.id, LOOKED):
             return
-        answer = self._asked(queued.kind, asked)
+        answer = self._asked(queued.kind, asked, by)
         if not self._store.advance(queued.id, ANSWERED):
             return
         counts = self._counting(queued.request, answer)
         if self._store.advance(queued.id, READ):
             self._store.finish(queued.id, self._made(queued, answer, counts, diagnosis))
 
-    def _asked(self, kind: str, asked: Mapping[str, Any]) -> Audience:
+    def _asked(self, kind: str, asked: Mapping[str, Any], by: Targeting) -> Audience:
         """The desk's own answer to the same body that the unstored routes take."""
         question = question_of(**{name: value for name, value in asked.items() if name in _QUESTION})
         rest = {name: value for name, value in asked.items() if name not in _QUESTION}
         if kind == "target":
-            return self._desk.target(question, **rest)
-        return self._desk.lookalike(question=question, **rest)
+            return self._desk.target(question, by=by, **rest)
+        return self._desk.lookalike(question=question, by=by, **rest)
 
-    def _looked_at(self, name: str, asked: dict[str, Any]) -> Diagnosis:
+    def _looked_at(self, name: str, asked: dict[str, Any], by: Targeting) -> Diagnosis:
         """The diagnosis of the seeds; those that the index does not know are taken out of `asked`.
 
         Raises UnknownUsers where no positive is left.
         """
-        targeting = self._desk.ready()
-        index, collection = targeting.index, targeting.publication.collection
+        index, collection = by.index, by.publication.collection
         positives, negatives = asked[POSITIVES], asked.get(NEGATIVES) or []
         askable = [user for user in dict.fromkeys([*positives, *negatives]) if not UNASKABLE.search(user)]
         stored = index.vectors(collection, askable)

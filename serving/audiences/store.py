@@ -96,6 +96,12 @@ class AudienceStore:
         with self._database.reading() as db:
             return _all(db, f"{' AND '.join(where)} ORDER BY number DESC LIMIT {int(limit)}", values)
 
+    def counts(self) -> dict[str, int]:
+        """How many audiences are in each status."""
+        sql = "SELECT status, count(*) FROM audiences WHERE tenant = ? GROUP BY status"
+        with self._database.reading() as db:
+            return {row[0]: int(row[1]) for row in db.execute(sql, (self._tenant,))}
+
     def rename(self, name: str, title: str) -> StoredAudience:
         with self._database.writing() as db:
             self._get(db, name)
