@@ -1,6 +1,8 @@
 """Erasing a user: out of every place, no id left in any file, and nothing else touched."""
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,6 +94,8 @@ def test_feast_finds_all_others(done):
     assert online.of(user_name(8))
     with pytest.raises(UserWithoutFeatures):
         online.of(GONE)
+    with closing(sqlite3.connect(settings.work.feast / "online.db")) as database:
+        assert database.execute("PRAGMA freelist_count").fetchone()[0] == 0, "no page keeps what was deleted"
 
 
 def test_tables_lose_one_row_each_and_keep_their_schema(done):
