@@ -22,7 +22,6 @@ from serving.desk import Desk
 from serving.desk import open_desk as open_real_desk
 from serving.index import open_index
 
-
 KEY = "open sesame"
 GUARDED = {"admin_key": KEY, "require_keys": "always", "requests_per_minute": 0}
 REFUSED = ["2xx", "401", "403", "404", "409", "413", "422", "429"]
