@@ -8,7 +8,8 @@ does what was asked within the model's horizon. Seeds are answered in the same w
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,23 +26,27 @@ from serving.audience import (
     Scored,
     SeedAnswerer,
     Stored,
+    Trait,
 )
 from serving.eligibility import Eligibility, Limits
-from serving.errors import AudienceTooLarge, ContradictingSeeds, NoSeeds, UnknownUsers
+from serving.errors import AudienceTooLarge, AudienceTooSmall, ContradictingSeeds, NoSeeds, UnknownUsers
 from serving.index import MOST_USERS, UserIndex
 from serving.preview import curve, deciles, precision
 from serving.question import NO_QUESTION, Asked, Question
 from serving.ranking import Ranking
 from serving.reading import Reader, Reading
 from serving.reasons import Reasons
-from serving.rows import Publication
+from serving.rows import Hit, Publication
 from serving.telemetry.stages import stage
 from serving.texts import TextTable
 from serving.user_features import OnlineFeatures
+from serving.why import Rest
+
+F = TypeVar("F", Scored, Hit)
 
 NEGATIVES_PER_POSITIVE = 4
 POPULATION = 1_000
-"""How many users say what is usual: when seeds are answered, and when the size of an audience is told."""
+"""How many users say what is usual: for seeds, for the size of an audience, and for what its members did more."""
 SAMPLED = 10
 """So many users of a preview are shown."""
 TEXTS_SHOWN = 5
@@ -64,6 +69,8 @@ class Targeting:
     answer_seeds: SeedAnswerer
     reader: Reader
     eligibility: Eligibility
+    smallest: int = 0
+    """No question may single out fewer users; 0 is no limit."""
 
     @property
     def day(self) -> date:
@@ -77,7 +84,7 @@ class Targeting:
         """The `size` likeliest users of those at or above the minimum probability and within the filters."""
         reading, demands, likely = self._asked(question, size, minimum_probability)
         answer = self._answered(question, reading, demands, likely)
-        return replace(answer, expected=self._expected(question, reading, demands))
+        return replace(answer, expected=self._expected(question, reading, demands), why=self._why(likely))
 
     def preview(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Preview:
         """What `target` would answer, in figures and with a sample of the users."""
@@ -87,7 +94,9 @@ class Targeting:
         mean, interval = precision(probabilities)
         everybody = self._expected(question, reading, demands)
         return Preview(
-            audience=replace(self._answered(question, reading, demands, likely[:SAMPLED]), expected=everybody),
+            audience=replace(
+                self._answered(question, reading, demands, likely[:SAMPLED]), expected=everybody, why=self._why(likely)
+            ),
             size=len(likely),
             eligible=self.index.count(self.publication.collection, limits.condition),
             eligible_is_upper_bound=bool(limits.rules),
@@ -102,8 +111,14 @@ class Targeting:
         limits = self._limits(question, reading)
         with stage("encode"):
             demands = self.model.read_demands([sentence.text for sentence in reading.asked], self.day)
-        found = self.ranking.best(reading.asked, demands, size, limits)
-        return reading, demands, [user for user in found if user.probability >= minimum]
+        found = self.ranking.best(reading.asked, demands, max(size, self.smallest), limits)
+        return reading, demands, self.many([user for user in found if user.probability >= minimum])[:size]
+
+    def many(self, found: list[F]) -> list[F]:
+        """All who were found. Raises AudienceTooSmall where that would tell what a few users are, or will do."""
+        if len(found) < self.smallest:
+            raise AudienceTooSmall(f"fewer than {self.smallest} users meet what was asked.")
+        return found
 
     def _limits(self, question: Question, reading: Reading) -> Limits:
         filters = (*question.filters, *reading.filters)
@@ -134,10 +149,9 @@ class Targeting:
         if len(demands) != 1 or reading.asked[0].negated or question.filters or reading.filters or reading.rules:
             return None
         (demand,), name = demands, self.publication.collection
-        users = self.index.sample(name, POPULATION, seed=_SEED)
-        if demand.spread is None or not users:
+        if demand.spread is None or not self._usual[0]:
             return None
-        vectors, texts = self._stored(users)
+        vectors, texts = self._usual[1]
         scores = self.model.rescore(inner_products(vectors, demand.vector), texts, self.vectors, demand)
         return expected(self.model.probabilities(scores), self.index.count(name), demand.spread)
 
@@ -161,9 +175,9 @@ class Targeting:
             raise AudienceTooLarge(f"an audience and its seeds are at most {MOST_USERS} users, asked for {size}.")
         limits = self.eligibility.limits(question.filters, without=[*given, *question.exclude_users])
         asked, query = [Asked(demand)], [self._answering(liked, [*disliked, *drawn], demand)]
-        users = self.ranking.best(asked, query, size, limits)
+        users = self.many(self.ranking.best(asked, query, max(size, self.smallest), limits))[:size]
         made = self._audience(users, asked, query, question.demand)
-        return replace(made, negatives=tuple(drawn), filters=question.filters)
+        return replace(made, negatives=tuple(drawn), filters=question.filters, why=self._why(users))
 
     def _others(self, positives: list[str]) -> list[str]:
         wanted = NEGATIVES_PER_POSITIVE * len(positives)
@@ -176,9 +190,22 @@ class Targeting:
             raise UnknownUsers(f"the index {name} holds no user {', '.join(map(repr, unknown))}.")
         if not negatives:
             raise NoSeeds("seeds need users to stand apart from, but the index holds no others than the positives.")
-        usual = self.index.sample(name, POPULATION, seed=_SEED)
-        sides = [self._stored(users) for users in (positives, negatives, usual)]
+        sides = [*(self._stored(users) for users in (positives, negatives)), self._usual[1]]
         return self.answer_seeds(self.model, demand, self.day, *sides, self.vectors)
+
+    @cached_property
+    def _usual(self) -> tuple[list[str], Stored]:
+        """The population, which is read once: an index does not change before its next publication."""
+        users = self.index.sample(self.publication.collection, POPULATION, seed=_SEED)
+        return users, self._stored(users) if users else (np.zeros((0, self.publication.dimension), np.float32), [])
+
+    @cached_property
+    def _rest(self) -> Rest:
+        users, (_, texts) = self._usual
+        return Rest(self.texts, {user: keys for user, (keys, _) in zip(users, texts, strict=True)})
+
+    def _why(self, users: Sequence[Scored]) -> tuple[Trait, ...]:
+        return self._rest.traits({user.user_id: user.texts[0] for user in users})
 
     def _stored(self, users: list[str]) -> Stored:
         vectors = self.index.vectors(self.publication.collection, users)

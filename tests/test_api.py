@@ -60,7 +60,7 @@ def open_desk(settings: Settings) -> Desk:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
     """A work directory with forty published users."""
-    settings = Settings(workdir=str(tmp_path_factory.mktemp("work")), admin_key=KEY)
+    settings = Settings(workdir=str(tmp_path_factory.mktemp("work")), admin_key=KEY, minimum_audience=0)
     write_embeddings(settings.work, DAY, embedded(USERS), texts=bought(USERS))
     write_features(settings, DAY, USERS)
     with open_index(settings) as index:
@@ -121,6 +121,19 @@ def test_a_sentence_gives_users_with_probabilities_reasons_and_versions(client):
         assert (reason["text"], reason["source"], reason["count"]) == ("picnic basket", "bills", 1)
         assert reason["last_day"] == "2024-05-31"
         assert 0.01 < reason["probability_effect"] < reason["effect"] < np.log1p(2)
+
+
+@pytest.mark.parametrize("kind", ["target", "preview"])
+def test_an_audience_says_what_its_members_did_more_than_others(client, kind):
+    answer = client.post(f"/v1/audiences:{kind}", json={"demand": "picnic basket", "size": len(PICNIC)}).json()
+
+    told = {(trait["kind"], trait["said"]): trait for trait in answer.get("audience", answer)["why"]}
+    assert set(told) == {("word", "picnic"), ("word", "basket"), ("text", "picnic basket")}
+    assert all((trait["members"], trait["others"]) == (1.0, 0.0) and trait["lift"] > 5 for trait in told.values())
+    assert (
+        "words they have more: basket (100%, others 0%); picnic (100%, others 0%)\n"
+        "texts they have more: picnic basket (100%, others 0%)"
+    ) in render(answer.get("audience", answer), "audience")
 
 
 def test_a_calibrated_model_says_how_many_users_to_expect(client, monkeypatch):
@@ -252,14 +265,14 @@ def test_a_fault_of_the_server_tells_nothing_of_its_inside(client, monkeypatch):
 def test_the_admin_routes_need_the_key(client):
     for path, body in (("publish", {"ds": "2024-06-01"}), ("rollback", {})):
         answer = client.post(f"/v1/admin/{path}", json=body)
-        refused(answer, status=401, code="unauthorized", told="no valid admin key")
+        refused(answer, status=401, code="unauthorized", told="the request carries no key")
         answer = client.post(f"/v1/admin/{path}", json=body, headers={"Authorization": "Bearer wrong"})
-        refused(answer, status=401, code="unauthorized", told="no valid admin key")
+        refused(answer, status=401, code="unauthorized", told="the key is not valid")
 
 
 def test_a_server_without_an_admin_key_has_no_admin_routes(tmp_path):
     with TestClient(create_app(Settings(workdir=str(tmp_path)), open_desk=open_desk)) as client:
-        answer = client.post("/v1/admin/publish", json={"ds": "2024-06-01"}, headers={"Authorization": "Bearer "})
+        answer = client.post("/v1/admin/publish", json={"ds": "2024-06-01"}, headers={})
     refused(answer, status=403, code="admin_disabled", told="started without an admin key")
 
 
@@ -344,6 +357,8 @@ def test_the_description_names_every_route_its_answer_and_its_problems(client):
         "/v1/audiences:lookalike",
         "/v1/users/{user_id}",
         "/v1/users/{user_id}/features",
+        "/v1/users/{user_id}:embed",
+        "/v1/users:similar",
         "/healthz",
         "/readyz",
         "/v1/admin/publish",

@@ -184,17 +184,19 @@ def test_a_map_lights_no_more_than_it_shows(client, monkeypatch):
     assert len(client.post("/v1/map", json={"demand": "a picnic basket", "size": 10}).json()["points"]) == 4
 
 
-def test_what_is_worked_out_once_is_worked_out_again_for_another_publication():
+def test_what_is_worked_out_once_is_worked_out_again_when_the_desk_answers_by_something_else():
     class Desk:
-        publication = "first"
+        def __init__(self):
+            self.opened = SimpleNamespace(publication="first")
 
         def ready(self):
-            return SimpleNamespace(publication=self.publication)
+            return self.opened
 
     made = []
     once = Once(lambda desk, targeting: made.append(targeting.publication) or targeting.publication)
     desk, other = Desk(), Desk()
 
     assert [once.of(desk), once.of(desk), once.of(other)] == ["first"] * 3 and made == ["first"] * 2
-    desk.publication = "second"
+    desk.opened, other.opened = SimpleNamespace(publication="second"), SimpleNamespace(publication="first")
     assert once.of(desk) == "second" and once.of(other) == "first"
+    assert made == ["first", "first", "second", "first"], "an erasure opens the same publication anew"

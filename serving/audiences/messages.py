@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from serving.answers import Response, Versions
+from serving.answers import Response, TraitMessage, Versions
 from serving.audiences.records import NewAudience, StoredAudience
 from serving.messages import LookalikeRequest, Request, TargetRequest
 
@@ -116,6 +116,7 @@ class StoredAudienceMessage(Versions):
     prediction: PredictionMessage | None
     diagnostics: DiagnosticsMessage | None
     backtest: dict[str, Any] | None = Field(description="what became of it, once the window has passed")
+    why: list[TraitMessage] | None = Field(description="what the members did more than other users, beyond chance")
     error: FailureMessage | None
 
 
@@ -132,9 +133,12 @@ class DeletedMessage(Versions):
 
 class ComparedMessage(Response):
     audiences: list[StoredAudienceMessage]
-    both: int = Field(description="how many users are members of both")
-    jaccard: float = Field(description="both / either; 0 where both audiences are empty")
-    shares: list[float] = Field(description="the part of each audience that is in the other")
+    both: int | None = Field(
+        description="how many users are members of both; null, as what follows, where the overlap, or what is outside "
+        "of it, is smaller than the server's minimum_audience"
+    )
+    jaccard: float | None = Field(description="both / either; 0 where both audiences are empty")
+    shares: list[float] | None = Field(description="the part of each audience that is in the other")
 
 
 class SeedsMessage(Response):

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from serving import errors as e
+from serving.access.anonymity import refuse_lists
+from serving.access.guard import TheCaller
 from serving.api import TheDesk
 from serving.audiences import errors as a
 from serving.audiences.router import TheAudiences
@@ -19,7 +21,7 @@ from serving.problems import documented
 
 _UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
 _MISREAD = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
-_FILTERED = (e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
+_FILTERED = (e.AudienceTooSmall, e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
 _offers, _maps = Once(offer_of), Once(map_of)
 
 router = APIRouter(tags=["page"])
@@ -39,8 +41,9 @@ def user_map(desk: TheDesk) -> Any:
 
 
 @router.post("/v1/map", response_model=LitMessage, responses=documented(*_UNREADY, *_MISREAD, *_FILTERED))
-def light(asked: TargetRequest, desk: TheDesk) -> Any:
+def light(asked: TargetRequest, desk: TheDesk, caller: TheCaller) -> Any:
     """Where the first members of such an audience lie on the map, best first; never more than 500."""
+    refuse_lists(caller, asked.exclude_users)
     size = min(asked.size, MOST_LIT)
     found = desk.target(asked.question(), size=size, minimum_probability=asked.minimum_probability)
     return _lit(desk, [user.user_id for user in found.users], len(found.users))
