@@ -14,6 +14,7 @@ from serving.audiences.router import router as audiences_router
 from serving.audiences.service import open_audiences
 from serving.desk import Desk, open_desk
 from serving.errors import ServingError
+from serving.page.files import mount_page
 from serving.page.routes import router as page_router
 
 DESCRIPTION = (
@@ -47,6 +48,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     app.include_router(router)
     app.include_router(audiences_router)
     app.include_router(page_router)
+    mount_page(app)
     return app
 
 
