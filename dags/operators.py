@@ -11,7 +11,7 @@ from typing import Any
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Param
 
-from feature_repo.contracts.steps import PROJECT, SPARK_CONF_DIR, Step
+from feature_repo.contracts.steps import ENVIRONMENT, PROJECT, Step
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
@@ -94,5 +94,4 @@ def _command(step: Step) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """The project's Spark configuration unless another is set."""
-    return {"SPARK_CONF_DIR": os.environ.get("SPARK_CONF_DIR", str(SPARK_CONF_DIR))}
+    return {name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()}

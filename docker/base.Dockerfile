@@ -18,7 +18,8 @@ RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \
     PYSPARK_PYTHON=/opt/venv/bin/python \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    OMP_WAIT_POLICY=PASSIVE
 
 COPY requirements.lock.txt ./
 # hadolint ignore=DL3013

@@ -35,7 +35,7 @@ def _desk(request: Request) -> Desk:
     return desk
 
 
-def _admin(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
+def require_admin(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
     """Lets the holder of the admin key pass."""
     key: str = request.app.state.settings.admin_key
     if not key:
@@ -116,7 +116,7 @@ def ready(desk: TheDesk) -> Any:
     "/v1/admin/publish",
     response_model=PublishedMessage,
     responses=documented(e.AdminDisabled, e.Unauthorized, e.PublicationRefused),
-    dependencies=[Depends(_admin)],
+    dependencies=[Depends(require_admin)],
     tags=["admin"],
 )
 def publish(asked: PublishRequest, desk: TheDesk) -> Any:
@@ -135,7 +135,7 @@ def publish(asked: PublishRequest, desk: TheDesk) -> Any:
     "/v1/admin/rollback",
     response_model=RolledBackMessage,
     responses=documented(e.AdminDisabled, e.Unauthorized, e.NothingToRollBack),
-    dependencies=[Depends(_admin)],
+    dependencies=[Depends(require_admin)],
     tags=["admin"],
 )
 def rollback(desk: TheDesk) -> Any:

@@ -1,4 +1,4 @@
-"""The HTTP server: one desk for its lifetime, announced to the other processes of the work directory."""
+"""The HTTP app: one desk for its lifetime, announced to the other processes of the work directory."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -13,9 +13,13 @@ from serving.api import router
 from serving.audiences.router import router as audiences_router
 from serving.audiences.service import open_audiences
 from serving.desk import Desk, open_desk
+from serving.erasure.router import router as erasure_router
 from serving.errors import ServingError
 from serving.page.files import mount_page
 from serving.page.routes import router as page_router
+from serving.telemetry import router as telemetry_router
+from serving.telemetry import tracing
+from serving.telemetry.requests import Told
 
 DESCRIPTION = (
     "Audiences from a sentence or from seed users. Errors are application/problem+json with `code` and `hint`."
@@ -27,6 +31,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        stop_tracing = tracing.start(settings.otlp_endpoint)
         app.state.desk = desk = open_desk(settings)
         app.state.audiences = audiences = open_audiences(settings, desk)
         audiences.start()
@@ -40,21 +45,14 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
             running.withdraw(settings.work, app.state.instance)
             audiences.close()
             desk.close()
+            stop_tracing()
 
     app = FastAPI(title="FOUND", version=version("found"), description=DESCRIPTION, lifespan=lifespan)
     app.state.settings = settings
     app.state.instance = uuid.uuid4().hex
     problems.install(app)
-    app.include_router(router)
-    app.include_router(audiences_router)
-    app.include_router(page_router)
+    app.add_middleware(Told)
+    for part in (router, audiences_router, erasure_router, page_router, telemetry_router.router):
+        app.include_router(part)
     mount_page(app)
     return app
-
-
-def serve(settings: Settings) -> None:
-    """Answers until it is interrupted."""
-    import uvicorn
-
-    settings.require("workdir")
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="info")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import read_settings
+from feature_repo.contracts.steps import ENVIRONMENT
 from serving import commands
 
 Command = Callable[[str, str, object], argparse.ArgumentParser]
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. A FoundError is printed as one line; the exit code is then 2, or the failed step's."""
     given = _parser().parse_args(arguments)
     _quiet_libraries()
+    _patient_threads()
     for folder in ("lake", "workdir"):
         if getattr(given, folder, None):
             setattr(given, folder, str(Path(getattr(given, folder)).absolute()))
@@ -39,6 +41,11 @@ def _quiet_libraries() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def _patient_threads() -> None:
+    """As in the steps: read by torch's threads when they start."""
+    os.environ.setdefault("OMP_WAIT_POLICY", ENVIRONMENT["OMP_WAIT_POLICY"])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -148,6 +155,12 @@ def _add_audiences(command: Command) -> None:
     backtest.add_argument("--until", type=_day, help="windows that ended by this day (default: today)")
     backtest.add_argument("--lake", metavar="LAKE")
     backtest.add_argument("--workdir", metavar="DIR")
+
+    erase = command("erase", "remove a user from everything derived from the lake, and keep out", commands.erase)
+    erase.add_argument("user", metavar="USER")
+    erase.add_argument("--lake", metavar="LAKE", help="to be told which of its files still hold the user")
+    erase.add_argument("--workdir", metavar="DIR")
+    erase.add_argument("--json", action="store_true", help="the receipt as JSON")
 
     rollback = command("rollback", "serve the previous model's collection again", commands.rollback)
     rollback.add_argument("--workdir", metavar="DIR")

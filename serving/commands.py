@@ -88,9 +88,9 @@ def export(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def serve(_: argparse.Namespace, settings: Settings) -> int:
-    from serving import app
+    from serving import server
 
-    app.serve(settings)
+    server.serve(settings)
     return 0
 
 
@@ -115,6 +115,13 @@ def backtest(given: argparse.Namespace, settings: Settings) -> int:
     from serving.audiences.backtest import show_backtest
 
     print(show_backtest(settings, until=given.until))
+    return 0
+
+
+def erase(given: argparse.Namespace, settings: Settings) -> int:
+    from serving.erasure.command import show_erasure
+
+    print(show_erasure(settings, given.user, as_document=given.json))
     return 0
 
 

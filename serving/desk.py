@@ -1,30 +1,39 @@
 """The audience desk of one work directory: the model that made the published vectors, and publications.
 
 The alias decides which model answers: the desk loads `WORKDIR/models/<version>` of the collection that it
-names, and loads another one when the alias moves. A query never meets the vectors of another model.
+names, and another one beside it when the alias moves. A query never meets the vectors of another model.
 """
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import ALIAS
 from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.templates import TEMPLATE_VERSION
 from serving.audience import Audience, Demand, DemandModel, Preview, SeedAnswerer, Stored
-from serving.errors import IndexMissing, ModelMissing, VersionsDisagree
+from serving.erasure.erase import erase
+from serving.erasure.receipt import Receipt
+from serving.errors import IndexMissing, ModelMissing, ServingError, VersionsDisagree
 from serving.index import UserIndex, open_index
 from serving.opening import open_eligibility, open_reader
 from serving.publish import Published, publish, rollback
 from serving.question import Question
+from serving.reloading import Reloading
 from serving.rows import Publication
 from serving.targeting import Targeting
+from serving.telemetry.metrics import WAITING
+from serving.telemetry.stages import stage
 from serving.texts import read_texts
 from serving.user_features import OnlineFeatures
 
 ModelLoader = Callable[[Path], DemandModel]
+A = TypeVar("A")
 
 
 class Desk:
@@ -37,10 +46,9 @@ class Desk:
         self._features = OnlineFeatures(settings)
         self._load_model = load_model
         self._answer = answer
-        self._turn = threading.Lock()
         self._thinking = threading.Lock()
         self._publishing = threading.Lock()
-        self._targeting: Targeting | None = None
+        self._answering = Reloading(self._open)
 
     @property
     def settings(self) -> Settings:
@@ -50,32 +58,23 @@ class Desk:
         self._index.close()
 
     def ready(self) -> Targeting:
-        """What answers now. Raises IndexMissing, ModelMissing or VersionsDisagree where nothing can."""
-        publication = self._index.published()
-        if publication is None:
-            raise IndexMissing(f"no collection is published under the alias {ALIAS!r}.")
-        with self._turn:
-            if self._targeting is None or self._targeting.publication != publication:
-                self._targeting = self._open(publication)
-            return self._targeting
+        """What answers now: of another publication than the alias names only while that one is being opened.
 
-    def target(self, question: Question, **asked: Any) -> Audience:
-        """See Targeting.target. One question at a time: the model is the bottleneck, and it is not thread-safe."""
-        targeting = self.ready()
-        with self._thinking:
-            return targeting.target(question, **asked)
+        Raises IndexMissing, ModelMissing or VersionsDisagree where nothing can.
+        """
+        return self._answering.of(self._published())
+
+    def target(self, question: Question, *, by: Targeting | None = None, **asked: Any) -> Audience:
+        """See Targeting.target. `by` is what `ready` gave, for several questions to one publication."""
+        return self._ask(lambda targeting: targeting.target(question, **asked), by)
 
     def preview(self, question: Question, **asked: Any) -> Preview:
         """See Targeting.preview."""
-        targeting = self.ready()
-        with self._thinking:
-            return targeting.preview(question, **asked)
+        return self._ask(lambda targeting: targeting.preview(question, **asked))
 
-    def lookalike(self, positives: Sequence[str], **asked: Any) -> Audience:
+    def lookalike(self, positives: Sequence[str], *, by: Targeting | None = None, **asked: Any) -> Audience:
         """See Targeting.lookalike."""
-        targeting = self.ready()
-        with self._thinking:
-            return targeting.lookalike(positives, **asked)
+        return self._ask(lambda targeting: targeting.lookalike(positives, **asked), by)
 
     def features_of(self, user_id: str) -> dict[str, dict[str, Any]]:
         """The user's online features. Raises UserWithoutFeatures."""
@@ -84,35 +83,101 @@ class Desk:
     def publish(self, ds: date) -> Published:
         """See serving.publish.publish; two publications never overlap."""
         with self._publishing:
-            return publish(self._index, self._work, ds, denied=self._settings.names("denied_fields"))
+            done = publish(self._index, self._work, ds, denied=self._settings.names("denied_fields"))
+        self._answer_at_once()
+        return done
 
     def rollback(self) -> Publication:
         with self._publishing:
-            return rollback(self._index, self._work)
+            previous = rollback(self._index, self._work)
+        self._answer_at_once()
+        return previous
 
-    def _open(self, publication: Publication) -> Targeting:
-        loaded = self._targeting.model if self._targeting else None
-        if loaded is None or loaded.version != publication.model_version:
-            loaded = self._load(publication)
-        day = date.fromisoformat(publication.ds)
-        texts = read_texts(self._work, day)
-        vectors = loaded.text_vectors(self._work.text_cache)
+    def erase(self, user_id: str) -> Receipt:
+        """See serving.erasure.erase; what answers is then opened again, since it held texts and past users."""
+        with self._publishing:
+            receipt = erase(self._settings, self._index, user_id)
+        self._answering.forget()
+        return receipt
+
+    def _ask(self, question: Callable[[Targeting], A], by: Targeting | None = None) -> A:
+        """One question at a time: the model is the bottleneck, and it is not thread-safe.
+
+        The question is asked again where its collection was dropped meanwhile, two publications later, and where a
+        night that is being published wrote texts after the publication was opened.
+        """
+        targeting = by or self.ready()
+        try:
+            return self._in_turn(question, targeting)
+        except IndexMissing:
+            published = self._published()
+            if by or published.collection == targeting.publication.collection:
+                raise
+            return self._in_turn(question, self._answering.wait_for(published))
+        except ServingError:
+            raise
+        except FoundError:
+            return self._in_turn(question, replace(targeting, vectors=self._text_vectors(targeting.model)))
+
+    def _in_turn(self, question: Callable[[Targeting], A], targeting: Targeting) -> A:
+        with WAITING.track_inprogress(), stage("wait"):
+            self._thinking.acquire()
+        try:
+            return question(targeting)
+        finally:
+            self._thinking.release()
+
+    def _published(self) -> Publication:
+        """What the alias names. Raises VersionsDisagree where this code renders other texts than it was made of."""
+        publication = self._index.published()
+        if publication is None:
+            raise IndexMissing(f"no collection is published under the alias {ALIAS!r}.")
+        if publication.template_version != TEMPLATE_VERSION:
+            raise VersionsDisagree(
+                f"{publication.collection} was made with templates of version {publication.template_version}, this "
+                f"server has version {TEMPLATE_VERSION}."
+            )
+        self._folder_of(publication)
+        return publication
+
+    def _answer_at_once(self) -> None:
+        """What was just published answers the next question; where it cannot, /readyz says why."""
+        with suppress(ServingError):
+            self._answering.wait_for(self._published())
+
+    @stage("open")
+    def _open(self, publication: Publication, now: Targeting | None) -> Targeting:
+        loaded = now.model if now and now.model.version == publication.model_version else self._load(publication)
+        texts = read_texts(self._work, date.fromisoformat(publication.ds))
+        vectors = self._text_vectors(loaded)
         eligibility = open_eligibility(self._settings, publication)
         reader = open_reader(self._settings, loaded, eligibility.filters, texts, vectors)
         return Targeting(
             loaded, self._index, publication, self._features, texts, vectors, self._answer, reader, eligibility
         )
 
-    def _load(self, publication: Publication) -> DemandModel:
+    def _text_vectors(self, model: DemandModel) -> Any:
+        with self._thinking:  # the model, which may be answering, is set to another mode for it
+            return model.text_vectors(self._work.text_cache)
+
+    def _folder_of(self, publication: Publication) -> Path:
         folder = self._work.models / publication.model_version
         if not folder.is_dir():
             raise ModelMissing(
                 f"{publication.collection} was made by model {publication.model_version!r}, but there is no {folder}."
             )
+        return folder
+
+    def _load(self, publication: Publication) -> DemandModel:
+        folder = self._folder_of(publication)
         try:
             model = self._load_model(folder)
         except FoundError as error:
             raise ModelMissing(f"{publication.collection} cannot be asked: {error}") from error
+        except Exception as error:
+            raise ModelMissing(
+                f"{publication.collection} cannot be asked: {folder} cannot be read ({type(error).__name__})."
+            ) from error
         if model.version != publication.model_version:
             raise VersionsDisagree(
                 f"{publication.collection} was made by model {publication.model_version!r}, "

@@ -116,13 +116,14 @@ def _steps(sub: Settings) -> tuple[str, ...]:
 
 
 def _prepare(sub: Settings, *, texts: Workdir) -> None:
-    """An empty work directory. It shares the encoded texts, which depend on the encoder and on nothing else, and a seed
-    above 0 shares the data of seed 0."""
+    """An empty work directory. It shares the encoded texts, which depend on the encoder and on nothing else, and the
+    list of erased users; a seed above 0 shares the data of seed 0."""
     work = sub.work
     shutil.rmtree(work.root, ignore_errors=True)
     work.root.mkdir(parents=True)
     texts.text_cache.mkdir(exist_ok=True)
     work.text_cache.symlink_to(texts.text_cache, target_is_directory=True)
+    work.erasure.symlink_to(texts.erasure, target_is_directory=True)
     if sub.seed:
         data = Workdir(work.root.parent)
         work.pairs.symlink_to(data.pairs, target_is_directory=True)

@@ -27,6 +27,7 @@ from serving.errors import AudienceTooLarge
 from serving.expressions import EVERYBODY, Expression, among, any_of, expression
 from serving.milvus import Milvus, batches
 from serving.rows import BUCKETS, Hit, Publication, Row, Vector, WeightedTexts, bucket_of, described, schema
+from serving.telemetry.stages import stage
 
 MOST_USERS = 16_384
 """A Milvus server returns no more from one search or query."""
@@ -56,6 +57,11 @@ class UserIndex:
 
     def close(self) -> None:
         self._milvus.close()
+
+    @property
+    def milvus(self) -> Milvus:
+        """The engine behind the index."""
+        return self._milvus
 
     def collections(self) -> list[str]:
         with self._milvus.client() as client:
@@ -108,6 +114,10 @@ class UserIndex:
             client.drop_collection(name)
             self._loaded.discard(name)
 
+    def reload(self, name: str) -> None:
+        """Another collection has this name now."""
+        self._loaded.discard(name)
+
     def point_alias(self, name: str) -> None:
         """The alias names `name` from now on: one atomic step, readers see the old or the new one."""
         with self._milvus.client() as client:
@@ -142,19 +152,23 @@ class UserIndex:
 
     def hashes(self, name: str) -> dict[str, tuple[str, str]]:
         """The stored hashes of every user's input and facts, in pages that stay below what Milvus returns at once."""
-        pages = max(1, self.count(name) // _PAGE)
-        bounds = [BUCKETS * page // pages for page in range(pages + 1)]
         hashes: dict[str, tuple[str, str]] = {}
-        for low, high in pairwise(bounds):
-            for row in self._query(name, _buckets(low, high), ["user_id", "input_hash", "facts_hash"]):
+        for page in self.pages(name, _PAGE):
+            for row in self.read(name, page, ["user_id", "input_hash", "facts_hash"]):
                 hashes[row["user_id"]] = row["input_hash"], row["facts_hash"]
         return hashes
+
+    def pages(self, name: str, size: int) -> list[Expression]:
+        """Conditions that each hold for about `size` rows, and together once for every row."""
+        pages = max(1, self.count(name) // size)
+        bounds = [BUCKETS * page // pages for page in range(pages + 1)]
+        return [_buckets(low, high) for low, high in pairwise(bounds)]
 
     def vectors(self, name: str, user_ids: Sequence[str]) -> dict[str, Vector]:
         """The vectors of those users that the collection holds."""
         found: dict[str, Vector] = {}
         for batch in batches(user_ids, _BATCH):
-            for row in self._query(name, among(batch), ["user_id", "vector"]):
+            for row in self.read(name, among(batch), ["user_id", "vector"]):
                 found[row["user_id"]] = np.asarray(row["vector"], dtype=np.float32)
         return found
 
@@ -162,7 +176,7 @@ class UserIndex:
         """The weighted texts of those users that the collection holds."""
         found: dict[str, WeightedTexts] = {}
         for batch in batches(user_ids, _BATCH):
-            for row in self._query(name, among(batch), ["user_id", "text_keys", "text_weights"]):
+            for row in self.read(name, among(batch), ["user_id", "text_keys", "text_weights"]):
                 keys, weights = np.array(row["text_keys"], np.int64), np.array(row["text_weights"], np.float32)
                 found[row["user_id"]] = keys, weights
         return found
@@ -179,6 +193,7 @@ class UserIndex:
                 return users[:size]
             width = min(BUCKETS, width * 4)
 
+    @stage("search")
     def search(self, name: str, vector: Vector, k: int, condition: Expression = EVERYBODY) -> list[Hit]:
         """The k users of the highest inner product of those who meet the condition, best first, ties by user_id; fewer
         where fewer do."""
@@ -206,7 +221,7 @@ class UserIndex:
         """The users of `width` buckets from `start` on (around the end), in bucket order."""
         end = start + width
         wrapped = [_buckets(0, end - BUCKETS)] if end > BUCKETS else []
-        rows = self._query(name, any_of([_buckets(start, end), *wrapped]), ["user_id", "bucket"])
+        rows = self.read(name, any_of([_buckets(start, end), *wrapped]), ["user_id", "bucket"])
         return [r["user_id"] for r in sorted(rows, key=lambda r: ((int(r["bucket"]) - start) % BUCKETS, r["user_id"]))]
 
     @contextmanager
@@ -218,7 +233,8 @@ class UserIndex:
                 self._loaded.add(name)
             yield client
 
-    def _query(self, name: str, condition: Expression, columns: list[str]) -> list[Mapping[str, Any]]:
+    def read(self, name: str, condition: Expression, columns: list[str]) -> list[Mapping[str, Any]]:
+        """These columns of the rows that meet the condition, MOST_USERS at most."""
         given = self._milvus.filtered(condition)
         with self._reading(name) as client:
             return list(client.query(name, **given, output_fields=columns, limit=MOST_USERS))

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from feature_repo.contracts.errors import FoundError
 from serving.answers import Problem
 from serving.errors import InvalidRequest, ServingError
+from serving.telemetry.requests import REQUEST_ID_HEADER
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -64,7 +65,9 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     detail = "the server failed to answer; this is a fault of the server and not of the request."
-    return problem_response(request, status=500, code=ServingError.code, detail=detail, hint=ServingError.hint)
+    answer = problem_response(request, status=500, code=ServingError.code, detail=detail, hint=ServingError.hint)
+    answer.headers[REQUEST_ID_HEADER] = request.state.request_id  # this answer does not pass the middleware
+    return answer
 
 
 def problem_response(request: Request, *, status: int, code: str, detail: str, hint: str) -> JSONResponse:

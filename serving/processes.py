@@ -13,7 +13,7 @@ import psutil
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
-from feature_repo.contracts.steps import SPARK_CONF_DIR
+from feature_repo.contracts.steps import ENVIRONMENT
 
 SAMPLE_SECONDS = 0.5
 SHOWN_LINES = 20
@@ -22,7 +22,7 @@ _DEFAULTS = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "PYTHONWARNINGS": "ignore",  # deprecations among libraries are no news for who runs a step
-    "SPARK_CONF_DIR": str(SPARK_CONF_DIR),
+    **ENVIRONMENT,
 }
 
 

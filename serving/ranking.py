@@ -14,6 +14,7 @@ from serving.errors import AudienceTooLarge
 from serving.index import MOST_USERS, UserIndex
 from serving.question import Asked
 from serving.rows import Hit
+from serving.telemetry.stages import stage
 from serving.user_features import OnlineFeatures
 
 SHORTLIST = 4
@@ -63,6 +64,7 @@ class Ranking:
             hits |= {hit.user_id: hit for hit in found}
         return list(hits.values()), fewest < length
 
+    @stage("rerank")
     def _scored(self, asked: Sequence[Asked], demands: Sequence[Demand], listed: Sequence[Hit]) -> list[Scored]:
         texts = self.index.weighted_texts(self.collection, [hit.user_id for hit in listed])
         known = [hit for hit in listed if hit.user_id in texts]

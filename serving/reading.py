@@ -22,6 +22,7 @@ from serving.errors import DemandTooLong, EmptyDemand, OtherLanguage
 from serving.filters import Condition as FilterCondition
 from serving.history import AnyRule
 from serving.question import MOST_CHARACTERS, Asked, Question
+from serving.telemetry.stages import stage
 
 ENGLISH = "en"
 PHRASES = {"bills": "Customers who will buy {}", "searches": "Users who are going to look for {}"}
@@ -69,6 +70,7 @@ class Reader:
         if self.language == ENGLISH and (other := other_language(demand)):
             raise OtherLanguage(f"the encoder reads English, the demand seems to be in {other}.")
 
+    @stage("read")
     def read(self, question: Question) -> Reading:
         """Raises EmptyDemand, DemandTooLong or OtherLanguage."""
         demand = question.demand.strip()

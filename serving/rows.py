@@ -1,6 +1,7 @@
 """What one collection of the index holds: its rows, its schema, and what its properties say of it."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,9 @@ MOST_TEXTS = 4_096
 """A Milvus array holds no more."""
 BUCKETS = 1 << 20
 _KINDS = {"number": DataType.DOUBLE, "days": DataType.DOUBLE, "category": DataType.VARCHAR}
+
+UNASKABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""Control characters that a Milvus expression cannot spell: no user of an index has them."""
 
 Vector = NDArray[np.float32]
 WeightedTexts = tuple[NDArray[np.int64], NDArray[np.float32]]

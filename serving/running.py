@@ -45,8 +45,17 @@ def server_of(work: Workdir) -> str | None:
 
 def post(url: str, body: Mapping[str, Any], *, key: str = "") -> dict[str, Any]:
     """The server's answer. Raises ServerRefused with the problem that it reports."""
+    return _asked("POST", url, json.dumps(body).encode(), key)
+
+
+def delete(url: str, *, key: str = "") -> dict[str, Any]:
+    """See post."""
+    return _asked("DELETE", url, None, key)
+
+
+def _asked(method: str, url: str, body: bytes | None, key: str) -> dict[str, Any]:
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-    request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=headers)
+    request = urllib.request.Request(url, data=body, headers=headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:
             return dict(json.load(answer))

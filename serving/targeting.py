@@ -35,6 +35,7 @@ from serving.ranking import Ranking
 from serving.reading import Reader, Reading
 from serving.reasons import Reasons
 from serving.rows import Publication
+from serving.telemetry.stages import stage
 from serving.texts import TextTable
 from serving.user_features import OnlineFeatures
 
@@ -99,7 +100,8 @@ class Targeting:
     def _asked(self, question: Question, size: int, minimum: float) -> tuple[Reading, Sequence[Demand], list[Scored]]:
         reading = self.reader.read(question)
         limits = self._limits(question, reading)
-        demands = self.model.read_demands([sentence.text for sentence in reading.asked], self.day)
+        with stage("encode"):
+            demands = self.model.read_demands([sentence.text for sentence in reading.asked], self.day)
         found = self.ranking.best(reading.asked, demands, size, limits)
         return reading, demands, [user for user in found if user.probability >= minimum]
 
@@ -107,6 +109,7 @@ class Targeting:
         filters = (*question.filters, *reading.filters)
         return self.eligibility.limits(filters, reading.rules, without=question.exclude_users)
 
+    @stage("reasons")
     def _answered(
         self, question: Question, reading: Reading, demands: Sequence[Demand], users: Sequence[Scored]
     ) -> Audience:
@@ -125,6 +128,7 @@ class Targeting:
             History(rule.name, tuple(own[:TEXTS_SHOWN]), len(rule.keys)) for rule, own in zip(rules, texts, strict=True)
         )
 
+    @stage("size")
     def _expected(self, question: Question, reading: Reading, demands: Sequence[Demand]) -> Expected | None:
         """How many users of the index will do it, by a sample of them; of one sentence without filters and rules."""
         if len(demands) != 1 or reading.asked[0].negated or question.filters or reading.filters or reading.rules:

@@ -13,6 +13,7 @@ from feature_repo.contracts.feast_config import feast_config
 from feature_repo.contracts.names import HISTORY, JOIN_KEY, SEARCHES, SERVING_SERVICE
 from feature_repo.contracts.settings import Settings
 from serving.errors import FeaturesMissing, UserWithoutFeatures
+from serving.telemetry.stages import stage
 
 _VIEWS = {**dict.fromkeys(BEHAVIOUR_SOURCES, HISTORY), "searches": SEARCHES}
 
@@ -43,6 +44,7 @@ class OnlineFeatures:
         found = self._read(names, user_ids)
         return {user: _events(found, at) for at, user in enumerate(user_ids)}
 
+    @stage("features")
     def _read(self, wanted: str | list[str], user_ids: Sequence[str]) -> Mapping[str, list[Any]]:
         """Features by name, or those of a service, as `view__feature`: a profile may call a column like one of ours."""
         rows = [{JOIN_KEY: user} for user in user_ids]

@@ -12,13 +12,14 @@ from pyspark.sql import DataFrame, SparkSession
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import DESCRIPTION, SCHEMA_VERSION
+from feature_repo.contracts.pair_files import fingerprint
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import NOTHING, TEMPLATE_VERSION
 from feature_repo.contracts.templates import text_key as key_of
 from feature_repo.contracts.windows import Windows, cutoff_instant
 from spark_jobs import features
 from spark_jobs.lake import LakeTables, open_lake
-from spark_jobs.pairs import PairWriter, chosen_cutoffs, fingerprint
+from spark_jobs.pairs import PairWriter, chosen_cutoffs
 from spark_jobs.partitions import publish, write_json
 from spark_jobs.session import main, parser, say, spark_session
 from spark_jobs.transforms.futures import future_descriptions, future_sentences, sentence_table

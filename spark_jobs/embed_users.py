@@ -25,6 +25,7 @@ from feature_repo.contracts.windows import cutoff_instant, day_number
 from model import pointers
 from model.found import FoundModel
 from model.text_cache import TextTable, read_table
+from spark_jobs.blocked import still_known
 from spark_jobs.embedding_days import embedded_days
 from spark_jobs.model_inputs import model_inputs, snapshot_inputs
 from spark_jobs.partitions import publish, write_files
@@ -48,7 +49,8 @@ def embed_users(spark: SparkSession, settings: Settings, ds: date, *, model: Pat
         raise FoundError(f"no snapshot of {ds} in {work.root}: run spark_jobs/build_features.py --ds {ds} first.")
     found = FoundModel.from_pretrained(model)
     cache = _cache_texts(work, ds, found)
-    rows = _with_kept(spark, _inputs(spark, work, ds, found), work, ds, "" if full else found.version)
+    known = still_known(_inputs(spark, work, ds, found), work)
+    rows = _with_kept(spark, known, work, ds, "" if full else found.version)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", BATCH_USERS)
     embedded = rows.mapInArrow(_embedder(str(model), str(cache)), SCHEMA)
     publish(work.partition(EMBEDDING, ds), lambda folder: write_files(embedded, folder))

@@ -26,6 +26,7 @@ from feature_repo.contracts.windows import cutoff_instant
 from model import scan
 from model.found import FoundModel
 from spark_jobs.audience_files import SCHEMA, refuse_unwritable, write_audience
+from spark_jobs.blocked import still_known
 from spark_jobs.embedding_days import Day, chosen_day
 from spark_jobs.partitions import write_files
 from spark_jobs.session import main, parser, say, spark_session
@@ -60,7 +61,7 @@ class Order:
 
 
 def export_audience(spark: SparkSession, work: Workdir, day: Day, order: Order) -> int:
-    """Writes the audience, best first, ties by user_id; returns its size.
+    """Writes the audience without erased users, best first, ties by user_id; returns its size.
 
     The model reads the demand here; the workers do arithmetic on what it asks (`model.scores`).
     """
@@ -69,7 +70,8 @@ def export_audience(spark: SparkSession, work: Workdir, day: Day, order: Order) 
     asked = model.asked(model.read_demands([order.demand], day.ds)[0], vectors, vectors.keys)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", BATCH_USERS)
     left_out = spark.createDataFrame([(user,) for user in order.suppressed], "user_id string")
-    users = spark.read.parquet(str(day.folder)).select(*scan.READ).join(F.broadcast(left_out), "user_id", "left_anti")
+    known = still_known(spark.read.parquet(str(day.folder)).select(*scan.READ), work)
+    users = known.join(F.broadcast(left_out), "user_id", "left_anti")
     lowest = lowest_score(model, order.minimum_probability)
     scored = users.mapInArrow(partial(scan.scan, asked=asked, size=order.size, lowest=lowest), SCORED)
     # Sorting samples first: without this every user would be scored twice.

@@ -15,7 +15,9 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import PROFILE_KEYS, PROFILES
 from feature_repo.contracts.events import fields as fields_of
 from feature_repo.contracts.lake import LAKE_FILE, Lake, parse_lake
+from feature_repo.contracts.names import JOIN_KEY
 from feature_repo.contracts.settings import Settings
+from spark_jobs.blocked import blocked_users, without_blocked
 from spark_jobs.lake_checks import check_columns, check_profile_columns, check_rows
 from spark_jobs.rendering import quoted
 from spark_jobs.schemas import EVENT_TYPES
@@ -49,10 +51,14 @@ class LakeTables:
 
 
 def open_lake(spark: SparkSession, settings: Settings) -> LakeTables:
-    """The lake of the settings, read and checked. Raises FoundError for whatever the contract refuses."""
+    """The lake of the settings without erased users, read and checked. Raises FoundError for whatever the contract
+    refuses."""
     settings.require("lake")
     lake = read_description(Path(settings.lake))
-    tables = {source: _table(spark, lake, source) for source in lake.sources}
+    raw = {source: _read(spark, lake, source) for source in lake.sources}
+    ids = {source: lake.theirs(source, JOIN_KEY) for source in lake.sources}
+    known = without_blocked(raw, blocked_users(settings), ids=ids)
+    tables = {source: _table(lake, source, known[source]) for source in lake.sources}
     spans = {source: check_rows(lake, source, table) for source, table in tables.items()}
     observed = [span for source, span in spans.items() if source in lake.event_sources and span.rows]
     if not observed:
@@ -74,8 +80,7 @@ def read_description(root: Path) -> Lake:
     return parse_lake(document, str(root.absolute()))
 
 
-def _table(spark: SparkSession, lake: Lake, source: str) -> DataFrame:
-    raw = _read(spark, lake, source)
+def _table(lake: Lake, source: str, raw: DataFrame) -> DataFrame:
     present = check_columns(lake, source, raw)
     fixed = [
         _typed(raw, lake.theirs(source, f.name), EVENT_TYPES[f.kind]).alias(f.name)

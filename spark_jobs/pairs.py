@@ -1,6 +1,5 @@
 """Training pairs: a user's inputs at a cut-off and the sentences of the future that followed."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -116,12 +115,3 @@ class PairWriter:
         extra = self.spark.range(1).select(F.explode(F.array(*map(F.lit, always))).alias("text_key"))
         named = texts.join(used.unionByName(extra).distinct(), "text_key", how="left_semi")
         write_files(named.select("text_key", "text").coalesce(1).sortWithinPartitions("text_key"), self.root / "texts")
-
-
-def fingerprint(root: Path) -> str:
-    """One hash of all data files: equal exactly when the dataset is."""
-    digest = hashlib.sha256()
-    for file in sorted([*root.glob("pairs/*.parquet"), *root.glob("texts/*.parquet")]):
-        digest.update(str(file.relative_to(root)).encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()[:16]

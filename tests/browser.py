@@ -32,7 +32,14 @@ FLAGS = (
     "--lang=en-GB",
     "--remote-debugging-port=0",
 )
-KEYS = {"Enter": ("\r", 13), "Tab": ("", 9), "Escape": ("", 27), "ArrowRight": ("", 39), "ArrowLeft": ("", 37), " ": (" ", 32)}
+KEYS = {
+    "Enter": ("\r", 13),
+    "Tab": ("", 9),
+    "Escape": ("", 27),
+    "ArrowRight": ("", 39),
+    "ArrowLeft": ("", 37),
+    " ": (" ", 32),
+}
 PATIENCE = 20.0
 
 

@@ -342,6 +342,7 @@ def test_the_description_names_every_route_its_answer_and_its_problems(client):
         "/v1/audiences:target",
         "/v1/audiences:preview",
         "/v1/audiences:lookalike",
+        "/v1/users/{user_id}",
         "/v1/users/{user_id}/features",
         "/healthz",
         "/readyz",

@@ -166,6 +166,7 @@ def test_steps_run_with_this_environments_programs_and_the_settings(tmp_path):
     assert environ["HF_HUB_OFFLINE"] == "1"
     assert environ["SPARK_CONF_DIR"] == str(SPARK_CONF_DIR)
     assert environment(settings, environ | {"SPARK_CONF_DIR": "/own"})["SPARK_CONF_DIR"] == "/own"
+    assert environ["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
 def test_the_packaged_java_serves_unless_another_is_named(tmp_path, monkeypatch):

@@ -118,5 +118,10 @@ class Workdir:
         return self.root / "audiences" / "asked.json"
 
     @property
+    def erasure(self) -> Path:
+        """Who was erased, as a block list, and the receipts."""
+        return self.root / "erasure"
+
+    @property
     def evaluation(self) -> Path:
         return self.root / "evaluation.json"

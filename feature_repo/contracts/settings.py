@@ -56,6 +56,9 @@ class Settings:
     )
     default_filters: str = ""
     suppressed_users: str = ""
+    log_format: str = "text"
+    otlp_endpoint: str = ""
+    grace_seconds: int = 30
 
     @property
     def lengths(self) -> Lengths:

@@ -12,6 +12,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 SPARK_CONF_DIR = PROJECT / "spark_jobs" / "conf"
 """Heap, collector and logging of the Spark steps; a SPARK_CONF_DIR of your own replaces it."""
 
+ENVIRONMENT: Mapping[str, str] = {
+    "SPARK_CONF_DIR": str(SPARK_CONF_DIR),
+    # Threads that spin while they wait for each other slow two torch processes on the same cores down tenfold.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+"""What a step finds in its environment unless something else is set."""
+
 
 @dataclass(frozen=True)
 class Step:

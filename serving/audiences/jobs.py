@@ -28,12 +28,17 @@ class Runner:
     def start(self) -> None:
         self._thread.start()
 
-    def close(self) -> None:
-        """Returns when the piece of work under way is done."""
+    def stop(self) -> None:
+        """Begins nothing more; who waits for something waits no longer."""
         self._stopped.set()
-        self._work.set()
+        self.wake()
+
+    def close(self, patience: float | None = None) -> bool:
+        """Returns when the piece of work under way is done, or after so many seconds: True where it is done."""
+        self.stop()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(patience)
+        return not self._thread.is_alive()
 
     def wake(self) -> None:
         """There is something new to do, or to see for those who wait."""
@@ -42,9 +47,10 @@ class Runner:
             self._changed.notify_all()
 
     def wait_until(self, done: Callable[[], bool], seconds: float) -> bool:
-        """Whether `done` became true in time; it is asked again after every step."""
+        """Whether `done` became true in time, and before the runner was stopped; it is asked again after every step."""
         with self._changed:
-            return self._changed.wait_for(done, timeout=seconds)
+            self._changed.wait_for(lambda: done() or self._stopped.is_set(), timeout=seconds)
+        return done()
 
     def _run(self) -> None:
         while not self._stopped.is_set():

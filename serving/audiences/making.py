@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from feature_repo.contracts.blocklist import BlockList
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
 from serving.audience import Audience
@@ -30,14 +30,14 @@ from serving.audiences.store import AudienceStore
 from serving.desk import Desk
 from serving.errors import InvalidRequest, ServingError, UnknownUsers
 from serving.question import question_of
+from serving.rows import UNASKABLE
+from serving.targeting import Targeting
 
 LOOKED, ANSWERED, READ = 0.1, 0.8, 0.9
 """Progress: the seeds were looked at, the desk has answered, what counts is known."""
 _USUAL = 1_000
 _SEED = 0
 _QUESTION = ("demand", "sentences", "conditions", "filters", "exclude_users")
-_UNASKABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-"""Control characters that a Milvus expression cannot spell: no user of an index has them."""
 _log = logging.getLogger(__name__)
 
 
@@ -63,33 +63,33 @@ class Maker:
 
     def _make(self, queued: StoredAudience) -> None:
         asked = asked_again(queued.request, self._store.given_users(queued.id))
-        diagnosis = self._looked_at(queued.id, asked) if queued.kind == "lookalike" else None
+        by = self._desk.ready()
+        diagnosis = self._looked_at(queued.id, asked, by) if queued.kind == "lookalike" else None
         if not self._store.advance(queued.id, LOOKED):
             return
-        answer = self._asked(queued.kind, asked)
+        answer = self._asked(queued.kind, asked, by)
         if not self._store.advance(queued.id, ANSWERED):
             return
         counts = self._counting(queued.request, answer)
         if self._store.advance(queued.id, READ):
             self._store.finish(queued.id, self._made(queued, answer, counts, diagnosis))
 
-    def _asked(self, kind: str, asked: Mapping[str, Any]) -> Audience:
+    def _asked(self, kind: str, asked: Mapping[str, Any], by: Targeting) -> Audience:
         """The desk's own answer to the same body that the unstored routes take."""
         question = question_of(**{name: value for name, value in asked.items() if name in _QUESTION})
         rest = {name: value for name, value in asked.items() if name not in _QUESTION}
         if kind == "target":
-            return self._desk.target(question, **rest)
-        return self._desk.lookalike(question=question, **rest)
+            return self._desk.target(question, by=by, **rest)
+        return self._desk.lookalike(question=question, by=by, **rest)
 
-    def _looked_at(self, name: str, asked: dict[str, Any]) -> Diagnosis:
+    def _looked_at(self, name: str, asked: dict[str, Any], by: Targeting) -> Diagnosis:
         """The diagnosis of the seeds; those that the index does not know are taken out of `asked`.
 
         Raises UnknownUsers where no positive is left.
         """
-        targeting = self._desk.ready()
-        index, collection = targeting.index, targeting.publication.collection
+        index, collection = by.index, by.publication.collection
         positives, negatives = asked[POSITIVES], asked.get(NEGATIVES) or []
-        askable = [user for user in dict.fromkeys([*positives, *negatives]) if not _UNASKABLE.search(user)]
+        askable = [user for user in dict.fromkeys([*positives, *negatives]) if not UNASKABLE.search(user)]
         stored = index.vectors(collection, askable)
         random = index.vectors(collection, index.sample(collection, _USUAL, seed=_SEED))
         usual = np.array(list(random.values()), dtype=np.float64)
@@ -112,8 +112,10 @@ class Maker:
         return self._meaning.of(answer.demand, answer.ds)
 
     def _made(self, queued: StoredAudience, answer: Audience, counts: Counting, diagnosis: Diagnosis | None) -> Made:
-        held_out = drawn([user.user_id for user in answer.users], queued.holdout_share, salt=queued.id)
-        members = [StoredMember(u.user_id, u.score, u.probability, u.user_id in held_out) for u in answer.users]
+        blocked = BlockList(self._settings.work.erasure).read()  # a user may be erased while the desk answers
+        users = [user for user in answer.users if not blocked.holds(user.user_id)]
+        held_out = drawn([user.user_id for user in users], queued.holdout_share, salt=queued.id)
+        members = [StoredMember(u.user_id, u.score, u.probability, u.user_id in held_out) for u in users]
         windows = windows_of(self._settings, answer.model_version)
         return Made(
             members=members,

@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from feature_repo.contracts.blocklist import Blocked
 
 QUEUED, RUNNING, READY, FAILED, CANCELLED = "queued", "running", "ready", "failed", "cancelled"
 STATUSES = (QUEUED, RUNNING, READY, FAILED, CANCELLED)
@@ -25,6 +27,15 @@ class NewAudience:
     holdout_share: float = 0.0
     counts_when: tuple[str, ...] = ()
     idempotency_key: str | None = None
+
+    def without(self, blocked: Blocked) -> "NewAudience":
+        """The same request, erased users not named."""
+        lists = {
+            side: [user for user in self.asked[side] if not blocked.holds(user)]
+            for side in USER_LISTS
+            if blocked and self.asked.get(side)
+        }
+        return replace(self, asked={**self.asked, **lists})
 
     @property
     def fingerprint(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
+from feature_repo.contracts.blocklist import BlockList
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import text_key
 from serving.audiences.counting import Meaning, is_summary
@@ -31,11 +32,13 @@ from serving.errors import ContradictingSeeds, NoSeeds, ServingError
 
 
 class Audiences:
-    """Thread-safe. `start` goes on with what an earlier server left; `close` returns after the piece under way."""
+    """Thread-safe. `start` goes on with what an earlier server left; `stop` begins nothing more; `close` returns after
+    the piece under way, or puts it back into the queue where it takes too long."""
 
     def __init__(self, settings: Settings, desk: Desk, meaning: Meaning, receivers: Receivers) -> None:
         database = Database(settings.work.audiences)
-        self._desk, self._receivers = desk, receivers
+        self._desk, self._receivers, self._patience = desk, receivers, settings.grace_seconds
+        self._blocks = BlockList(settings.work.erasure)
         self.store, self.exports = AudienceStore(database), ExportStore(database)
         self._making = Runner("audiences", Maker(settings, desk, self.store, meaning).step)
         self._sending = Runner("exports", self._deliver_one)
@@ -46,15 +49,23 @@ class Audiences:
         self._making.start()
         self._sending.start()
 
-    def close(self) -> None:
+    def stop(self) -> None:
         for runner in (self._making, self._sending):
-            runner.close()
+            runner.stop()
+
+    def close(self) -> None:
+        self.stop()
+        if not self._making.close(self._patience):
+            self.store.requeue()
+        if not self._sending.close(self._patience):
+            self.exports.requeue()
 
     def create(self, new: NewAudience, *, wait_seconds: float) -> tuple[StoredAudience, bool]:
         """The audience and whether it is new; made already if that took no longer than the caller waits.
 
         Raises what a request is refused for before anything is stored.
         """
+        new = new.without(self._blocks.read())
         self._refuse(new)
         created, fresh = self.store.create(new, now=_now())
         self._making.wake()

@@ -34,6 +34,7 @@ MOST_WAITING = 32
 _PAGE = 4_096
 _JSON = ("request", "error", "counting", "prediction", "diagnostics", "backtest")
 _COLUMNS = ", ".join(f.name for f in fields(StoredAudience))
+_FORGOTTEN = "json_set(error, '$.detail', 'users whom the request named were erased.')"
 _OPEN = f"status IN ('{QUEUED}', '{RUNNING}')"
 
 
@@ -94,6 +95,12 @@ class AudienceStore:
             where, values = [*where, "status = ?"], [*values, status]
         with self._database.reading() as db:
             return _all(db, f"{' AND '.join(where)} ORDER BY number DESC LIMIT {int(limit)}", values)
+
+    def counts(self) -> dict[str, int]:
+        """How many audiences are in each status."""
+        sql = "SELECT status, count(*) FROM audiences WHERE tenant = ? GROUP BY status"
+        with self._database.reading() as db:
+            return {row[0]: int(row[1]) for row in db.execute(sql, (self._tenant,))}
 
     def rename(self, name: str, title: str) -> StoredAudience:
         with self._database.writing() as db:
@@ -205,12 +212,26 @@ class AudienceStore:
             db.execute("UPDATE audiences SET backtest = ? WHERE id = ?", (_json(backtest), name))
 
     def forget(self, user_id: str) -> int:
-        """Removes the user from all audiences and lists of seeds of all tenants; returns how many rows held it."""
+        """Removes the user from all audiences and lists of seeds of all tenants; returns how many rows held it.
+
+        What failed because of the user says so no longer, and no request that named the user is known by its hash.
+        """
+        named = "id IN (SELECT audience FROM given_users WHERE user_id = ?)"
         with self._database.writing() as db:
+            db.execute(f"UPDATE audiences SET fingerprint = '', error = {_FORGOTTEN} WHERE {named}", (user_id,))
             tables = ("members", "given_users")
             gone = sum(db.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,)).rowcount for table in tables)
         self._database.compact()
         return gone
+
+    def deliveries_of(self, user_id: str) -> list[dict[str, str]]:
+        """The exports of all tenants that were sent with this user in them: what receivers have is theirs to erase."""
+        sql = (
+            "SELECT e.id, e.audience, e.created_at, e.url, e.status FROM exports e JOIN members m USING (audience)"
+            " WHERE m.user_id = ? AND m.holdout = 0 AND e.attempts > 0 ORDER BY e.number"
+        )
+        with self._database.reading() as db:
+            return [dict(row) for row in db.execute(sql, (user_id,))]
 
     def _get(self, db: sqlite3.Connection, name: str) -> StoredAudience:
         if found := _one(db, "tenant = ? AND id = ?", (self._tenant, name)):

@@ -1,0 +1,132 @@
+"""Erases one user: blocked first, then out of every place that answers, then out of every file, then looked for.
+
+Each step is safe to repeat, and a later one needs nothing that an earlier one removed: what a killed erasure left, the
+next one of the same user removes. So the rows of tables go last: they tell which texts were the user's alone.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock
+
+from feature_repo.contracts.blocklist import BlockList
+from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.user_lists import read_user_list
+from serving.audiences.database import Database
+from serving.audiences.store import AudienceStore
+from serving.erasure import index_rows, lake, lines, models, online, tables, texts
+from serving.erasure.person import Person
+from serving.erasure.receipt import Place, Receipt
+from serving.erasure.search import files_below, holding
+from serving.index import UserIndex
+
+_LOCK = ".lock"
+
+
+def erase(settings: Settings, index: UserIndex | None, user_id: str, *, now: datetime | None = None) -> Receipt:
+    """Removes the user from everything below the work directory and from the stores of the settings, and blocks later
+    runs from bringing the user back. `index` is None where nothing was ever published.
+
+    Raises InvalidRequest for what is no id.
+    """
+    person, work = Person(user_id), settings.work
+    blocks = BlockList(work.erasure)
+    work.erasure.mkdir(parents=True, exist_ok=True)
+    with FileLock(work.erasure / _LOCK):
+        fresh = blocks.add(user_id)
+        receipt = _Erasure(settings, index, person).receipt(
+            blocks.hash_of(user_id), fresh, (now or datetime.now(UTC)).isoformat(timespec="seconds")
+        )
+    return receipt.stored(work.erasure / "receipts")
+
+
+@dataclass(frozen=True)
+class _Erasure:
+    settings: Settings
+    index: UserIndex | None
+    person: Person
+
+    def receipt(self, digest: str, fresh: bool, now: str) -> Receipt:
+        store = self._store()
+        delivered = store.deliveries_of(self.person.user_id) if store else []
+        places = [self._from_index(), self._from_online(), self._from_audiences(store)]
+        own = texts.only_of(self.person, tables.tables_below(self._root, without=self._apart))
+        past = models.forget(self._root, self.person, own)
+        places += [Place("calibrations", past.users, "past users"), self._from_texts(own), *self._from_files(own)]
+        searched = lake.search(self.settings, self.person)
+        return Receipt(
+            user=digest,
+            erased_at=now,
+            known=any(place.removed for place in places),
+            newly_blocked=fresh,
+            places=places,
+            texts_only_of_the_user=len(own),
+            calibrations_dropped=past.dropped,
+            delivered_exports=delivered,
+            left=self._left(),
+            source_lake=searched.files,
+            not_searched=searched.not_searched,
+            suppression_list=self._suppressed(),
+        )
+
+    @property
+    def _root(self) -> Path:
+        return self.settings.work.root
+
+    @property
+    def _apart(self) -> list[Path]:
+        """What is no table of ours: the lake, should it lie below, what Milvus and SQLite keep, our own list."""
+        lake_folder = [Path(self.settings.lake)] if self.settings.lake else []
+        links = [folder.resolve() for folder in lake_folder]
+        return [*lake_folder, *links, self.settings.work.milvus_lite, self.settings.work.erasure]
+
+    def _from_index(self) -> Place:
+        if self.index is None:
+            return Place("index", 0, "rows", "there is no index")
+        found = index_rows.forget(self.index, self.person)
+        return Place("index", found.rows, "rows", found.compacted)
+
+    def _from_online(self) -> Place:
+        gone = online.forget(self.settings, self.person.user_id)
+        return Place("online features", gone, "features", "" if self.settings.online_store == "redis" else "VACUUM")
+
+    def _store(self) -> AudienceStore | None:
+        path = self.settings.work.audiences
+        return AudienceStore(Database(path)) if path.is_file() else None
+
+    def _from_audiences(self, store: AudienceStore | None) -> Place:
+        gone = store.forget(self.person.user_id) if store else 0
+        return Place("stored audiences", gone, "rows", "VACUUM, write-ahead log emptied" if store else "")
+
+    def _from_texts(self, own: texts.Keys) -> Place:
+        """Texts of pairs stay for the moment: calibrations are searched by them."""
+        if not len(own):
+            return Place("texts", 0, "rows and vectors")
+        # Imported late: torch takes seconds, and most users leave no text that nobody else has.
+        from model.forgetting import forget_texts
+
+        wanted, pairs = tables.Drop(texts=tuple(own.tolist())), tables.pair_folders(self._root)
+        gone = tables.drop(self._root, wanted, without=[*self._apart, *pairs])
+        caches = [path for path in sorted(self._root.rglob("text_cache")) if not path.is_symlink()]
+        vectors = sum(forget_texts(cache, own) for cache in caches)
+        return Place("texts", gone.rows + vectors, "rows and vectors", "written anew")
+
+    def _from_files(self, own: texts.Keys) -> list[Place]:
+        gone = tables.drop(self._root, tables.Drop(self.person, tuple(own.tolist())), without=self._apart)
+        others = [path for path in files_below(self._root, without=self._apart) if path.suffix != ".parquet"]
+        listed, masked = lines.unlist(self.person, others), lines.mask(self.person, others)
+        return [
+            Place("tables", gone.rows, "rows", f"{gone.files} files written anew" if gone.files else ""),
+            Place("lists", listed, "lines"),
+            Place("logs", masked, "times", "masked" if masked else ""),
+        ]
+
+    def _left(self) -> list[str]:
+        without = [path for path in self._apart if path != self.settings.work.milvus_lite]
+        found = holding(self.person, self._root, without=without)
+        return [str(path.relative_to(self._root.absolute())) for path in found]
+
+    def _suppressed(self) -> str:
+        path = self.settings.suppressed_users
+        return path if path and self.person.user_id in read_user_list(Path(path)) else ""

@@ -1,0 +1,47 @@
+"""The process that answers by HTTP: started, and stopped so that nobody's answer is lost."""
+
+import logging.config
+import socket
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.settings import Settings
+from serving import running
+from serving.app import create_app
+from serving.telemetry.logs import log_config
+
+
+class Server(uvicorn.Server):
+    """From the signal on: refuses new connections, ends waits for queued audiences, finishes what is under way."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app: Any = self.config.app
+        running.withdraw(app.state.settings.work, app.state.instance)
+        app.state.audiences.stop()
+        await super().shutdown(sockets)
+
+
+def server_of(app: FastAPI) -> Server:
+    settings: Settings = app.state.settings
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,  # its lines hold paths, and paths hold user ids; serving.requests writes one per request
+        timeout_graceful_shutdown=settings.grace_seconds,
+    )
+    return Server(config)
+
+
+def serve(settings: Settings) -> None:
+    """Answers until it is interrupted or terminated."""
+    settings.require("workdir")
+    logging.config.dictConfig(log_config(settings.log_format))
+    server = server_of(create_app(settings))
+    server.run()
+    if not server.started:
+        raise FoundError("the server could not start: its log, above, says why.")

@@ -1,0 +1,23 @@
+"""One timer of the stages of an answer, for the metrics and for the spans."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from serving.telemetry import metrics, tracing
+
+Stage = Literal["open", "wait", "read", "encode", "search", "rerank", "features", "reasons", "size"]
+"""A publication is opened (model, texts); a question waits for its turn, is read, encoded with its calibration,
+searched, ranked again, explained, and told its size. `features` is time in the online store, also within others."""
+
+
+@contextmanager
+def stage(name: Stage) -> Iterator[None]:
+    """Times a block, or as a decorator every call of a function."""
+    started = time.perf_counter()
+    with tracing.span(name):
+        try:
+            yield
+        finally:
+            metrics.STAGE_SECONDS.labels(name).observe(time.perf_counter() - started)
