@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -51,8 +51,8 @@ def find_browser() -> str | None:
 class Page:
     """One tab. `requests` are the addresses it asked for, `complaints` what its console and scripts complained of."""
 
-    def __init__(self, address: str) -> None:
-        self._socket = connect(address, max_size=None)
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
         self._sent = 0
         self.requests: list[str] = []
         self.complaints: list[str] = []
@@ -157,9 +157,6 @@ class Page:
         taken = self.send("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
         file.write_bytes(base64.b64decode(taken["data"]))
 
-    def close(self) -> None:
-        self._socket.close()
-
 
 @contextmanager
 def chromium(executable: str, profile: Path) -> Iterator[Page]:
@@ -175,11 +172,8 @@ def chromium(executable: str, profile: Path) -> Iterator[Page]:
             time.sleep(0.05)
         with urllib.request.urlopen(f"http://127.0.0.1:{port_file.read_text().splitlines()[0]}/json") as answer:
             (tab,) = [each for each in json.load(answer) if each["type"] == "page"]
-        page = Page(tab["webSocketDebuggerUrl"])
-        try:
-            yield page
-        finally:
-            page.close()
+        with connect(tab["webSocketDebuggerUrl"], max_size=None) as socket:
+            yield Page(socket)
     finally:
         process.terminate()
         try:

@@ -46,25 +46,19 @@ export class Ask {
       $("demand").value = text;
       this.typed(0);
     };
-    show(
-      $("examples"),
-      offer.demands.length > 0 && h("h2", { class: "small-title" }, "This lake suggests"),
-      h(
-        "ul",
-        { class: "chips" },
-        offer.demands.map((each) =>
-          h(
-            "li",
-            null,
-            h(
-              "button",
-              { type: "button", class: "example", title: each.origin, onclick: () => choose(each.text) },
-              each.text,
-            ),
-          ),
+    const list = h(
+      "ul",
+      { class: "chips" },
+      offer.demands.map(({ text, origin }) =>
+        h(
+          "li",
+          null,
+          h("button", { type: "button", class: "example", title: origin, onclick: () => choose(text) }, text),
         ),
       ),
     );
+    this.suggested = h("details", { open: true }, h("summary", null, "This lake suggests"), list);
+    show($("examples"), offer.demands.length > 0 && this.suggested);
   }
 
   // The next keystroke cancels what is on its way.
@@ -147,6 +141,7 @@ export class Ask {
       ),
     );
     $("answer").hidden = false;
+    if (this.suggested) this.suggested.open = false;
     $("versions").textContent = `Model ${audience.model_version}, index ${audience.collection} as of ${audience.ds}`;
   }
 

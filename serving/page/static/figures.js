@@ -77,8 +77,8 @@ export class Figures {
       h(
         "div",
         { class: "fields" },
-        h("div", { class: "field" }, h("label", { for: "size" }, "The likeliest … users"), this.size_),
-        h("div", { class: "field" }, h("label", { for: "least" }, "or all with a chance of at least … %"), this.least),
+        h("div", { class: "field" }, h("label", { for: "size" }, "Users"), this.size_),
+        h("div", { class: "field" }, h("label", { for: "least" }, "Chance of at least, %"), this.least),
         this.more,
       ),
       this.problem,
@@ -155,7 +155,7 @@ export class Figures {
       h(
         "p",
         { class: "soft" },
-        `That is ${percent(point.expected / size)}; with 80 % certainty between ${count(point.low)} and ${count(point.high)} of them. Each has a chance of ${percent(point.probability)} or more.`,
+        `That is ${percent(point.expected / size)}; with ${percent(0.8)} certainty between ${count(point.low)} and ${count(point.high)} of them. Each has a chance of ${percent(point.probability)} or more.`,
       ),
       expected &&
         h(

@@ -38,13 +38,7 @@ export function reading(audience, question, columns, change) {
           ),
         ),
       ),
-    h("h3", null, "Only users with"),
-    h(
-      "ul",
-      { class: "chips" },
-      audience.default_filters.map(fixedChip),
-      question.filters.map((each, at) => filterChip(question.filters, each, at, change)),
-    ),
+    ...filters(audience, question, change),
     filterForm(question.filters, columns, change),
     (question.conditions || question.sentences) &&
       h(
@@ -57,6 +51,12 @@ export function reading(audience, question, columns, change) {
         ),
       ),
   ];
+}
+
+function filters(audience, question, change) {
+  const own = question.filters.map((each, at) => filterChip(question.filters, each, at, change));
+  const chips = [...audience.default_filters.map(fixedChip), ...own];
+  return chips.length ? [h("h3", null, "Only users with"), h("ul", { class: "chips" }, chips)] : [];
 }
 
 function sentenceChip(all, sentence, at, change) {
