@@ -75,6 +75,14 @@ class ExpectedMessage(Response):
     high: float
 
 
+class TraitMessage(Response):
+    kind: str = Field(description="a `word` of texts, or a whole `text`")
+    said: str
+    members: float = Field(description="the share of members whose history has it")
+    others: float = Field(description="the share of other users, by a fixed sample")
+    lift: float = Field(description="the ratio of both, drawn towards 1 where few users say so")
+
+
 class AudienceMessage(Versions):
     demand: str
     users: list[MemberMessage] = Field(description="best first")
@@ -86,6 +94,7 @@ class AudienceMessage(Versions):
     expected: ExpectedMessage | None = Field(
         description="null for seeds, several sentences, filters or rules, and where the model is not calibrated"
     )
+    why: list[TraitMessage] = Field(description="what the members did more than other users, beyond chance")
 
 
 class DecileMessage(Response):

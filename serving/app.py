@@ -20,6 +20,7 @@ from serving.page.routes import router as page_router
 from serving.telemetry import router as telemetry_router
 from serving.telemetry import tracing
 from serving.telemetry.requests import Told
+from serving.users_router import router as users_router
 
 DESCRIPTION = (
     "Audiences from a sentence or from seed users. Errors are application/problem+json with `code` and `hint`."
@@ -52,7 +53,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     app.state.instance = uuid.uuid4().hex
     problems.install(app)
     app.add_middleware(Told)
-    for part in (router, audiences_router, erasure_router, page_router, telemetry_router.router):
+    for part in (router, users_router, audiences_router, erasure_router, page_router, telemetry_router.router):
         app.include_router(part)
     mount_page(app)
     return app

@@ -13,6 +13,7 @@ from serving.first import first_questions
 from serving.progress import table
 
 _WIDEST_REASON = 100
+_MOST_TOLD = 3
 
 
 def show_target(
@@ -73,6 +74,7 @@ def render(audience: Mapping[str, Any], heading: str) -> str:
         f"{heading} ({answered})",
         table(("user", "probability", "reason"), rows),
         *_size(audience.get("expected")),
+        *_why(audience["why"]),
     ]
     return "\n".join([*shown, *_told(audience)])
 
@@ -81,6 +83,14 @@ def _size(expected: Mapping[str, float] | None) -> Iterator[str]:
     """How many users are expected to do it, on a line of its own; nothing where nobody knows."""
     if expected is not None:
         yield "{size:,.0f} users are expected to do it (80 %: {low:,.0f} to {high:,.0f})".format_map(expected)
+
+
+def _why(traits: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the members did more, words and texts on a line each; nothing where nothing is beyond chance."""
+    for kind in ("word", "text"):
+        if own := [trait for trait in traits if trait["kind"] == kind]:
+            told = (f"{t['said']} ({t['members']:.0%}, others {t['others']:.0%})" for t in own[:_MOST_TOLD])
+            yield f"{kind}s they have more: " + "; ".join(told)
 
 
 def _told(audience: Mapping[str, Any]) -> Iterator[str]:

@@ -47,6 +47,10 @@ class DemandModel(Protocol):
 
     def asked(self, demand: Any, vectors: Any, key_V: NDArray[np.int64]) -> AskedOfTexts: ...  # noqa: N803
 
+    def embed(self, columns: Mapping[str, Any], texts: Any) -> Any: ...
+
+    def input_hashes(self, columns: Mapping[str, Any]) -> list[str]: ...
+
     def encode_texts(self, texts: Sequence[str]) -> Vectors: ...
 
     def probabilities(self, scores: NDArray[Any]) -> NDArray[Any]: ...
@@ -86,6 +90,18 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Trait:
+    """A word or a text of histories, the shares of members and of others who have it, and how often more the members
+    do: the ratio of the shares, drawn together where few users say so."""
+
+    kind: str
+    said: str
+    members: float
+    others: float
+    lift: float
+
+
+@dataclass(frozen=True)
 class Member:
     user_id: str
     score: float
@@ -120,7 +136,7 @@ class Audience:
 
     `filters` are those of the question and of the demand's words; `default_filters` apply to every question. `expected`
     says how many users of the whole index will do it; None for seeds, for several sentences, with filters or rules, and
-    where the model is not calibrated.
+    where the model is not calibrated. `why` is what the members did more than other users.
     """
 
     users: tuple[Member, ...]
@@ -135,6 +151,7 @@ class Audience:
     filters: tuple[Condition, ...] = ()
     default_filters: tuple[Condition, ...] = ()
     expected: Expected | None = None
+    why: tuple[Trait, ...] = ()
 
 
 @dataclass(frozen=True)

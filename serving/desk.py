@@ -20,12 +20,14 @@ from serving.audience import Audience, Demand, DemandModel, Preview, SeedAnswere
 from serving.erasure.erase import erase
 from serving.erasure.receipt import Receipt
 from serving.errors import IndexMissing, ModelMissing, ServingError, VersionsDisagree
+from serving.fresh import Fresh, embedded
 from serving.index import UserIndex, open_index
 from serving.opening import open_eligibility, open_reader
 from serving.publish import Published, publish, rollback
 from serving.question import Question
 from serving.reloading import Reloading
 from serving.rows import Publication
+from serving.similar import Query, Similar, similar
 from serving.targeting import Targeting
 from serving.telemetry.metrics import WAITING
 from serving.telemetry.stages import stage
@@ -75,6 +77,14 @@ class Desk:
     def lookalike(self, positives: Sequence[str], *, by: Targeting | None = None, **asked: Any) -> Audience:
         """See Targeting.lookalike."""
         return self._ask(lambda targeting: targeting.lookalike(positives, **asked), by)
+
+    def similar(self, query: Query, **asked: Any) -> Similar:
+        """See serving.similar.similar."""
+        return self._ask(lambda targeting: similar(targeting, query, **asked))
+
+    def embed(self, user_id: str) -> Fresh:
+        """The user's embedding from what is online now: see serving.fresh.embedded."""
+        return self._ask(lambda targeting: embedded(targeting, self._work, user_id))
 
     def features_of(self, user_id: str) -> dict[str, dict[str, Any]]:
         """The user's online features. Raises UserWithoutFeatures."""

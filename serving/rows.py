@@ -72,6 +72,11 @@ class Publication:
     previous: str = ""
     columns: tuple[Column, ...] = ()
 
+    @property
+    def versions(self) -> dict[str, Any]:
+        """What an answer says of what answered."""
+        return {name: getattr(self, name) for name in ("model_version", "collection", "ds", "template_version")}
+
     def properties(self) -> dict[str, str]:
         """What a new collection says of itself."""
         return {

@@ -8,6 +8,7 @@ does what was asked within the model's horizon. Seeds are answered in the same w
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from serving.audience import (
     Scored,
     SeedAnswerer,
     Stored,
+    Trait,
 )
 from serving.eligibility import Eligibility, Limits
 from serving.errors import AudienceTooLarge, ContradictingSeeds, NoSeeds, UnknownUsers
@@ -38,10 +40,11 @@ from serving.rows import Publication
 from serving.telemetry.stages import stage
 from serving.texts import TextTable
 from serving.user_features import OnlineFeatures
+from serving.why import Rest
 
 NEGATIVES_PER_POSITIVE = 4
 POPULATION = 1_000
-"""How many users say what is usual: when seeds are answered, and when the size of an audience is told."""
+"""How many users say what is usual: for seeds, for the size of an audience, and for what its members did more."""
 SAMPLED = 10
 """So many users of a preview are shown."""
 TEXTS_SHOWN = 5
@@ -77,7 +80,7 @@ class Targeting:
         """The `size` likeliest users of those at or above the minimum probability and within the filters."""
         reading, demands, likely = self._asked(question, size, minimum_probability)
         answer = self._answered(question, reading, demands, likely)
-        return replace(answer, expected=self._expected(question, reading, demands))
+        return replace(answer, expected=self._expected(question, reading, demands), why=self._why(likely))
 
     def preview(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Preview:
         """What `target` would answer, in figures and with a sample of the users."""
@@ -87,7 +90,9 @@ class Targeting:
         mean, interval = precision(probabilities)
         everybody = self._expected(question, reading, demands)
         return Preview(
-            audience=replace(self._answered(question, reading, demands, likely[:SAMPLED]), expected=everybody),
+            audience=replace(
+                self._answered(question, reading, demands, likely[:SAMPLED]), expected=everybody, why=self._why(likely)
+            ),
             size=len(likely),
             eligible=self.index.count(self.publication.collection, limits.condition),
             eligible_is_upper_bound=bool(limits.rules),
@@ -134,10 +139,9 @@ class Targeting:
         if len(demands) != 1 or reading.asked[0].negated or question.filters or reading.filters or reading.rules:
             return None
         (demand,), name = demands, self.publication.collection
-        users = self.index.sample(name, POPULATION, seed=_SEED)
-        if demand.spread is None or not users:
+        if demand.spread is None or not self._usual[0]:
             return None
-        vectors, texts = self._stored(users)
+        vectors, texts = self._usual[1]
         scores = self.model.rescore(inner_products(vectors, demand.vector), texts, self.vectors, demand)
         return expected(self.model.probabilities(scores), self.index.count(name), demand.spread)
 
@@ -163,7 +167,7 @@ class Targeting:
         asked, query = [Asked(demand)], [self._answering(liked, [*disliked, *drawn], demand)]
         users = self.ranking.best(asked, query, size, limits)
         made = self._audience(users, asked, query, question.demand)
-        return replace(made, negatives=tuple(drawn), filters=question.filters)
+        return replace(made, negatives=tuple(drawn), filters=question.filters, why=self._why(users))
 
     def _others(self, positives: list[str]) -> list[str]:
         wanted = NEGATIVES_PER_POSITIVE * len(positives)
@@ -176,9 +180,22 @@ class Targeting:
             raise UnknownUsers(f"the index {name} holds no user {', '.join(map(repr, unknown))}.")
         if not negatives:
             raise NoSeeds("seeds need users to stand apart from, but the index holds no others than the positives.")
-        usual = self.index.sample(name, POPULATION, seed=_SEED)
-        sides = [self._stored(users) for users in (positives, negatives, usual)]
+        sides = [*(self._stored(users) for users in (positives, negatives)), self._usual[1]]
         return self.answer_seeds(self.model, demand, self.day, *sides, self.vectors)
+
+    @cached_property
+    def _usual(self) -> tuple[list[str], Stored]:
+        """The population, which is read once: an index does not change before its next publication."""
+        users = self.index.sample(self.publication.collection, POPULATION, seed=_SEED)
+        return users, self._stored(users) if users else (np.zeros((0, self.publication.dimension), np.float32), [])
+
+    @cached_property
+    def _rest(self) -> Rest:
+        users, (_, texts) = self._usual
+        return Rest(self.texts, {user: keys for user, (keys, _) in zip(users, texts, strict=True)})
+
+    def _why(self, users: Sequence[Scored]) -> tuple[Trait, ...]:
+        return self._rest.traits({user.user_id: user.texts[0] for user in users})
 
     def _stored(self, users: list[str]) -> Stored:
         vectors = self.index.vectors(self.publication.collection, users)

@@ -2,7 +2,8 @@
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from feast import FeatureStore, RepoConfig
@@ -12,6 +13,7 @@ from feature_repo.contracts.events import BEHAVIOUR_SOURCES
 from feature_repo.contracts.feast_config import feast_config
 from feature_repo.contracts.names import HISTORY, JOIN_KEY, SEARCHES, SERVING_SERVICE
 from feature_repo.contracts.settings import Settings
+from feature_repo.online import online_columns
 from serving.errors import FeaturesMissing, UserWithoutFeatures
 from serving.telemetry.stages import stage
 
@@ -45,16 +47,30 @@ class OnlineFeatures:
         return {user: _events(found, at) for at, user in enumerate(user_ids)}
 
     @stage("features")
+    def columns_of(self, user_id: str) -> dict[str, list[Any]]:
+        """See `online_columns`. Raises UserWithoutFeatures."""
+        with self._turn, _named_missing():
+            found = online_columns(self._store, [user_id])
+        if not found["found"][0]:
+            raise UserWithoutFeatures(f"the online store has no features of user {user_id!r}.")
+        return found
+
+    @stage("features")
     def _read(self, wanted: str | list[str], user_ids: Sequence[str]) -> Mapping[str, list[Any]]:
         """Features by name, or those of a service, as `view__feature`: a profile may call a column like one of ours."""
         rows = [{JOIN_KEY: user} for user in user_ids]
-        with self._turn:
-            try:
-                features = self._store.get_feature_service(wanted) if isinstance(wanted, str) else wanted
-                found = self._store.get_online_features(features=features, entity_rows=rows, full_feature_names=True)
-                return dict(found.to_dict())
-            except FeastObjectNotFoundException as error:
-                raise FeaturesMissing(f"the online store holds no features yet: {error}.") from error
+        with self._turn, _named_missing():
+            features = self._store.get_feature_service(wanted) if isinstance(wanted, str) else wanted
+            found = self._store.get_online_features(features=features, entity_rows=rows, full_feature_names=True)
+            return dict(found.to_dict())
+
+
+@contextmanager
+def _named_missing() -> Iterator[None]:
+    try:
+        yield
+    except FeastObjectNotFoundException as error:
+        raise FeaturesMissing(f"the online store holds no features yet: {error}.") from error
 
 
 def _events(found: Mapping[str, list[Any]], at: int) -> list[tuple[str, int, int]]:

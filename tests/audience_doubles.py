@@ -1,15 +1,15 @@
 """A server with forty published users and a place to store audiences; see serving_doubles."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 
 from fastapi.testclient import TestClient
 from serving_doubles import (
     DAY,
     WordModel,
     answer_by_difference,
+    bought,
     embedded,
     write_embeddings,
     write_features,
@@ -32,10 +32,10 @@ def open_desk(settings: Settings) -> Desk:
     return Desk(settings, open_index(settings), load_model=WordModel.load, answer=answer_by_difference)
 
 
-def published(root: Path, *, texts: Mapping[str, list[int]] = MappingProxyType({}), **settings: object) -> Settings:
-    """The settings of a work directory with forty published users; see write_embeddings."""
+def published(root: Path, **settings: object) -> Settings:
+    """The settings of a work directory with forty published users."""
     made = Settings(workdir=str(root), horizon_days=30, **settings)
-    write_embeddings(made.work, DAY, embedded(USERS), texts=texts)
+    write_embeddings(made.work, DAY, embedded(USERS), texts=bought(USERS))
     write_profile(made.work, DAY, {"age": [20.0 + at for at in range(USERS)]})
     write_features(made, DAY, USERS)
     with open_index(made) as index:

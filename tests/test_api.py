@@ -123,6 +123,19 @@ def test_a_sentence_gives_users_with_probabilities_reasons_and_versions(client):
         assert 0.01 < reason["probability_effect"] < reason["effect"] < np.log1p(2)
 
 
+@pytest.mark.parametrize("kind", ["target", "preview"])
+def test_an_audience_says_what_its_members_did_more_than_others(client, kind):
+    answer = client.post(f"/v1/audiences:{kind}", json={"demand": "picnic basket", "size": len(PICNIC)}).json()
+
+    told = {(trait["kind"], trait["said"]): trait for trait in answer.get("audience", answer)["why"]}
+    assert set(told) == {("word", "picnic"), ("word", "basket"), ("text", "picnic basket")}
+    assert all((trait["members"], trait["others"]) == (1.0, 0.0) and trait["lift"] > 5 for trait in told.values())
+    assert (
+        "words they have more: basket (100%, others 0%); picnic (100%, others 0%)\n"
+        "texts they have more: picnic basket (100%, others 0%)"
+    ) in render(answer.get("audience", answer), "audience")
+
+
 def test_a_calibrated_model_says_how_many_users_to_expect(client, monkeypatch):
     asked = {"demand": "a picnic basket", "size": USERS}
     assert client.post("/v1/audiences:target", json=asked).json()["expected"] is None
@@ -344,6 +357,8 @@ def test_the_description_names_every_route_its_answer_and_its_problems(client):
         "/v1/audiences:lookalike",
         "/v1/users/{user_id}",
         "/v1/users/{user_id}/features",
+        "/v1/users/{user_id}:embed",
+        "/v1/users:similar",
         "/healthz",
         "/readyz",
         "/v1/admin/publish",

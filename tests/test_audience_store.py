@@ -256,6 +256,20 @@ def test_deleting_takes_members_seeds_and_exports_along(store, database):
         store.get(name)
 
 
+def test_a_store_of_the_first_version_is_brought_to_this_one(database):
+    store = AudienceStore(database)
+    old, _ = store.create(new(), now=NOW)
+    with database.writing() as db:
+        db.execute("ALTER TABLE audiences DROP COLUMN why")
+        db.execute("PRAGMA user_version = 1")
+
+    again = AudienceStore(Database(database.path))
+    assert again.get(old.id).why is None
+    again.claim()
+    again.finish(old.id, made(why=[{"kind": "word", "said": "picnic"}]))
+    assert AudienceStore(Database(database.path)).get(old.id).why == [{"kind": "word", "said": "picnic"}]
+
+
 def test_a_store_of_a_later_version_is_refused_and_left_alone(database):
     with closing(sqlite3.connect(database.path)) as db:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")

@@ -45,7 +45,8 @@ def created(client, **asked) -> dict:
 
 def test_an_audience_is_what_the_unstored_route_answers(client):
     asked = {"demand": "a picnic basket", "size": 10, "minimum_probability": 0.1}
-    direct = client.post("/v1/audiences:target", json=asked).json()["users"]
+    answer = client.post("/v1/audiences:target", json=asked).json()
+    direct = answer["users"]
 
     audience = created(client, name="Picnic, June", **asked)
 
@@ -55,6 +56,7 @@ def test_an_audience_is_what_the_unstored_route_answers(client):
     unasked = {"sentences": None, "conditions": None, "filters": [], "counts_when": []}
     assert audience["request"] == asked | unasked and audience["demand"] == "a picnic basket"
     assert audience["horizon_days"] == 30 and audience["backtest"] is None and audience["error"] is None
+    assert audience["why"] == answer["why"] and audience["why"][0]["said"] == "basket"
     lines = client.get(f"/v1/audiences/{audience['id']}/members?format=jsonl").text.splitlines()
     members = [json.loads(line) for line in lines]
     assert [m["rank"] for m in members] == list(range(1, 11))

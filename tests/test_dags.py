@@ -6,13 +6,24 @@ Airflow runs in processes of its own: it sets up logging and a database when it 
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import date
 
 import pytest
+from erasure_checks import mentions
 from served_lake import DS, ROOT, USERS, environment
 
+from feature_repo.contracts.settings import read_settings
 from feature_repo.contracts.steps import NIGHTLY, PROMISES, TRAINING
+from feature_repo.contracts.templates import text_key
+from model.calibration.past import Past
+from model.found import FoundModel
+from serving.erasure.erase import erase
+from serving.erasure.models import calibrated
+from serving.index import open_index
 
 STEPS = {"train_foundation": TRAINING, "nightly_embeddings": (*NIGHTLY, *PROMISES)}
 
@@ -183,3 +194,22 @@ def test_both_dags_bring_every_user_of_a_lake_into_service(served):
     alias = report_of(READ_ALIAS, str(served.workdir / "milvus.db"), env=served.environ)
 
     assert alias == {f"u{number:03}": DS for number in range(USERS)}
+
+
+def test_a_user_of_a_lake_in_service_is_erased_without_a_trace(served, tmp_path):
+    shutil.copytree(served.workdir, tmp_path / "work", symlinks=True)
+    settings = replace(read_settings(served.environ, tmp_path), workdir=str(tmp_path / "work"))
+    assert len(mentions(tmp_path, "u007")) > 10
+
+    with open_index(settings) as index:
+        receipt = erase(settings, index, "u007")
+
+    counts = {place.name: place.removed for place in receipt.places}
+    assert counts["index"] == 1 and min(counts["online features"], counts["tables"]) > 10
+    assert mentions(tmp_path, "u007") == mentions(tmp_path, str(text_key("u007"))) == receipt.left == []
+    assert receipt.source_lake == [f"{name}/part-00000.parquet" for name in ("bills", "profiles", "searches")]
+    (folder,) = calibrated(tmp_path / "work")
+    past, before = (Past.load(each, model=folder.name) for each in (folder, served.workdir / "models" / folder.name))
+    assert len(past.units) <= len(before.units)
+    assert len(before.users.vectors) - len(past.users.vectors) == counts["calibrations"] > 0
+    assert FoundModel.from_pretrained(folder).read_demands(["people who buy tents"], date.fromisoformat(DS))

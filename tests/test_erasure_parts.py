@@ -238,3 +238,22 @@ def test_a_lake_that_is_not_there_is_said_to_be_unsearched(tmp_path):
     assert lake.search(Settings(), ANNA).not_searched == ["the source lake: the setting lake names none"]
     told = lake.search(Settings(lake=str(tmp_path / "no")), ANNA).not_searched
     assert told == [f"the source lake: {tmp_path / 'no'} is no folder"]
+
+
+def test_the_texts_of_a_users_life_are_rendered_as_jobs_render_them(tmp_path):
+    parquet(tmp_path / "bills" / "p.parquet", who=["anna-1", "b"], item=["tea", "cake"], status=["cancelled", "x"])
+    parquet(tmp_path / "searches" / "p.parquet", user_id=["anna-1", "anna-1"], query=["a\tb", None])
+    parquet(tmp_path / "profiles" / "p.parquet", user_id=["anna-1"], city=["Rome"], age=[30.0])
+    described = "name: l\nsources: [bills, searches, profiles]\ncolumns: {bills: {user_id: who}}\n"
+    (tmp_path / "lake.yaml").write_text(described)
+
+    found = lake.texts_of(Settings(lake=str(tmp_path)), ANNA)
+
+    assert found == {text_key(text) for text in ("tea, cancelled", "a b", "Rome")}
+    assert lake.texts_of(Settings(lake=str(tmp_path)), Person("nobody")) == set()
+    assert lake.texts_of(Settings(), ANNA) == lake.texts_of(Settings(lake=str(tmp_path / "no")), ANNA) == set()
+
+
+def test_a_known_text_is_the_users_alone_unless_a_row_of_another_names_it(tmp_path):
+    other = parquet(tmp_path / "p.parquet", user_id=["b"], text_key=[2])
+    assert texts.only_of(ANNA, [other], known=[1, 2]).tolist() == [1]

@@ -16,10 +16,11 @@ ARROWS = {
     "feature_repo": {CONTRACTS, "feature_repo"},
     "spark_jobs": {CONTRACTS, "spark_jobs", "feature_repo.point_in_time", "feature_repo.store"},
     "model": {CONTRACTS, "model"},
-    "serving": {CONTRACTS, "model", "serving"},
+    "serving": {CONTRACTS, "model", "serving", "feature_repo.online"},
     "dags": {CONTRACTS, "dags", "operators"},
 }
-"""What the files of a folder may import of ours. Spark jobs reach feature_repo for Feast's point-in-time join alone."""
+"""What the files of a folder may import of ours. Spark jobs reach feature_repo for Feast's point-in-time join
+alone, serving for its online lookup."""
 
 SPARK_JOBS_WITH_THE_MODEL = ("spark_jobs/embed_users.py", "spark_jobs/export_audience.py")
 PETASTORM_FILES = ("model/data.py", "model/petastorm_compat.py")

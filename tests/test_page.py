@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import time
 import urllib.request
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,10 +15,9 @@ from audience_doubles import NOW, USERS, made, new, published
 from browser import Page
 from fastapi import Request
 from page_server import answering, page  # noqa: F401
-from serving_doubles import TEXTS, WordModel, user_name
+from serving_doubles import WordModel, user_name
 
 from feature_repo.contracts.settings import Settings
-from feature_repo.contracts.templates import text_key
 from serving.app import create_app
 from serving.audiences.database import Database
 from serving.audiences.store import AudienceStore
@@ -31,8 +32,7 @@ MARKUP = "<img src=x onerror=document.title='owned'>"
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory) -> Settings:
-    own = {user_name(at): [text_key(TEXTS[at % len(TEXTS)])] for at in range(USERS)}
-    return published(tmp_path_factory.mktemp("work"), texts=own)
+    return published(tmp_path_factory.mktemp("work"))
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,15 @@ def ask(tab: Page, demand: str = PICNIC) -> None:
     tab.write("#demand", demand)
     tab.press("Enter")
     tab.wait(f"document.querySelector('.told')?.innerText && !document.body.classList.contains('busy') && {demand!r}")
+
+
+def downloaded(folder: Path) -> Path:
+    """The first whole CSV file that comes into the folder."""
+    until = time.monotonic() + 20
+    while not (files := list(folder.glob("*.csv"))):
+        assert time.monotonic() < until, "nothing was downloaded"
+        time.sleep(0.05)
+    return files[0]
 
 
 def size_of(tab: Page) -> int:
@@ -105,13 +114,10 @@ def test_from_a_sentence_over_preview_and_slider_to_an_export(tab, url, tmp_path
     assert f"Of 12 users, about {point['expected']:.0f} will within 30 days." in tab.text("#audience")
     tab.see("once", "#audience .people")
     tab.click("#audience .actions button")
-    for _ in range(200):
-        if files := list(tmp_path.glob("*.csv")):
-            break
-        tab.wait("true")
-    members = list(csv.DictReader(io.StringIO(files[0].read_text())))
-    with urllib.request.urlopen(f"{url}v1/audiences/{files[0].stem}/members?format=csv") as answer:
-        assert files[0].read_bytes() == answer.read()
+    file = downloaded(tmp_path)
+    members = list(csv.DictReader(io.StringIO(file.read_text())))
+    with urllib.request.urlopen(f"{url}v1/audiences/{file.stem}/members?format=csv") as answer:
+        assert file.read_bytes() == answer.read()
     assert len(members) == 12 and float(members[-1]["probability"]) == pytest.approx(point["probability"])
 
 

@@ -184,15 +184,16 @@ def test_a_map_lights_no_more_than_it_shows(client, monkeypatch):
     assert len(client.post("/v1/map", json={"demand": "a picnic basket", "size": 10}).json()["points"]) == 4
 
 
-def test_what_is_worked_out_once_is_worked_out_again_for_another_publication():
+def test_what_is_worked_out_once_is_worked_out_again_when_the_desk_answers_by_something_else():
     class Desk:
         pass
 
     made = []
     once = Once(lambda desk, targeting: made.append(targeting.publication) or targeting.publication)
     desk, other = Desk(), Desk()
-    first, second = SimpleNamespace(publication="first"), SimpleNamespace(publication="second")
+    first, second, anew = (SimpleNamespace(publication=name) for name in ("first", "second", "first"))
 
     assert [once.of(desk, first), once.of(desk, first), once.of(other, first)] == ["first"] * 3
     assert made == ["first"] * 2
-    assert once.of(desk, second) == "second" and once.of(other, first) == "first"
+    assert once.of(desk, second) == "second" and once.of(other, anew) == "first"
+    assert made == ["first", "first", "second", "first"], "an erasure opens the same publication anew"

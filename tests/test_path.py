@@ -187,6 +187,32 @@ def test_a_user_read_from_feast_gets_the_vector_that_spark_gave(night, monkeypat
         assert vector @ stored / np.linalg.norm(vector) / np.linalg.norm(stored) > 0.99999
 
 
+def test_an_unchanged_user_who_is_embedded_now_has_what_the_night_gave(night, monkeypatch):
+    from feature_repo.store import materialize
+    from model import pointers
+    from model.found import FoundModel
+    from serving.fresh import embedded
+    from serving.rows import Publication
+    from serving.targeting import Targeting
+    from serving.texts import read_texts
+    from serving.user_features import OnlineFeatures
+
+    settings, _ = night
+    monkeypatch.setenv("FOUND_WORKDIR", settings.workdir)
+    materialize(settings, CUTOFF)
+    model = FoundModel.from_pretrained(pointers.current(settings.work.models, missing=""))
+    publication = Publication("users_x", model.width, model.version, 1, CUTOFF.isoformat())
+    vectors, texts = model.text_vectors(settings.work.text_cache), read_texts(settings.work, CUTOFF)
+    targeting = Targeting(model, None, publication, OnlineFeatures(settings), texts, vectors, None, None, None)
+    stored = pq.read_table(str(settings.work.partition(EMBEDDING, CUTOFF))).to_pylist()
+    for row in stored[:5]:
+        found = embedded(targeting, settings.work, row["user_id"])
+        assert (found.input_hash, found.features_ds) == (row["input_hash"], CUTOFF.isoformat())
+        np.testing.assert_allclose(found.vector, row["vector"], atol=1e-5)
+        weights = dict(zip(texts.of(row["text_keys"]).values(), row["text_weights"], strict=True))
+        assert {own.text: own.weight for own in found.texts} == pytest.approx(weights, rel=1e-5)
+
+
 def test_a_night_of_a_model_that_tuned_its_encoder_reads_texts_through_it(spark, night):
     from model import pointers
     from model.found import FoundModel

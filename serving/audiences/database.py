@@ -11,7 +11,7 @@ from pathlib import Path
 
 from serving.audiences.errors import StoreTooNew
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 WAIT_SECONDS = 30.0
 
 _SCHEMA = """
@@ -41,6 +41,7 @@ CREATE TABLE audiences (
     prediction TEXT,
     diagnostics TEXT,
     backtest TEXT,
+    why TEXT,
     UNIQUE (tenant, idempotency_key)
 ) STRICT;
 CREATE TABLE members (
@@ -75,10 +76,12 @@ CREATE TABLE exports (
     error TEXT
 ) STRICT;
 """
+_FROM_VERSION_1 = "ALTER TABLE audiences ADD COLUMN why TEXT"
 
 
 class Database:
-    """One file, made where there is none. Raises StoreTooNew for one that a later version wrote."""
+    """One file, made where there is none, brought to this version where it is older. Raises StoreTooNew for one that a
+    later version wrote."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,6 +98,9 @@ class Database:
             if found == 0:
                 for statement in _SCHEMA.split(";\n"):
                     connection.execute(statement)
+            if found == 1:
+                connection.execute(_FROM_VERSION_1)
+            if found < SCHEMA_VERSION:
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
 

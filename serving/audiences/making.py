@@ -4,6 +4,7 @@ import json
 import logging
 import traceback
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,7 @@ class Maker:
             counting=counts.to_dict(),
             prediction=predicted([member.probability for member in members], answer.expected),
             diagnostics=diagnosis.document() if diagnosis else {},
+            why=[asdict(trait) for trait in answer.why],
         )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from serving.answers import Response, Versions
+from serving.answers import Response, TraitMessage, Versions
 from serving.audiences.records import NewAudience, StoredAudience
 from serving.messages import LookalikeRequest, Request, TargetRequest
 
@@ -116,6 +116,7 @@ class StoredAudienceMessage(Versions):
     prediction: PredictionMessage | None
     diagnostics: DiagnosticsMessage | None
     backtest: dict[str, Any] | None = Field(description="what became of it, once the window has passed")
+    why: list[TraitMessage] | None = Field(description="what the members did more than other users, beyond chance")
     error: FailureMessage | None
 
 

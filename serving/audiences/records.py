@@ -65,7 +65,7 @@ class GivenUser:
 
 @dataclass(frozen=True)
 class Made:
-    """What an audience became: the members, best first, what answered, and what was promised."""
+    """What an audience became: the members, best first, what answered, what was promised, and what members did more."""
 
     members: Sequence[StoredMember]
     versions: Mapping[str, Any]
@@ -74,6 +74,7 @@ class Made:
     counting: Mapping[str, Any]
     prediction: Mapping[str, Any]
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    why: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ class StoredAudience:
     prediction: dict[str, Any] | None
     diagnostics: dict[str, Any] | None
     backtest: dict[str, Any] | None
+    why: list[dict[str, Any]] | None
 
     @property
     def versions(self) -> dict[str, Any]:

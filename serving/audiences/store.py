@@ -32,7 +32,7 @@ from serving.audiences.records import (
 MOST_WAITING = 32
 """More requests than this are answered with 429."""
 _PAGE = 4_096
-_JSON = ("request", "error", "counting", "prediction", "diagnostics", "backtest")
+_JSON = ("request", "error", "counting", "prediction", "diagnostics", "backtest", "why")
 _COLUMNS = ", ".join(f.name for f in fields(StoredAudience))
 _FORGOTTEN = "json_set(error, '$.detail', 'users whom the request named were erased.')"
 _OPEN = f"status IN ('{QUEUED}', '{RUNNING}')"
@@ -146,13 +146,13 @@ class AudienceStore:
     def finish(self, name: str, made: Made) -> bool:
         """Stores what it became, whole; False where it was cancelled or deleted."""
         held_out = sum(member.holdout for member in made.members)
-        told = [_json(part) for part in (made.counting, made.prediction, made.diagnostics)]
+        told = [_json(part) for part in (made.counting, made.prediction, made.diagnostics, list(made.why))]
         versions = [made.versions[key] for key in ("model_version", "collection", "ds", "template_version")]
         with self._database.writing() as db:
             done = db.execute(
                 "UPDATE audiences SET status = ?, progress = 1, model_version = ?, collection = ?, ds = ?,"
                 " template_version = ?, horizon_days = ?, gap_days = ?, size = ?, held_out = ?, counting = ?,"
-                " prediction = ?, diagnostics = ? WHERE id = ? AND status = ?",
+                " prediction = ?, diagnostics = ?, why = ? WHERE id = ? AND status = ?",
                 (READY, *versions, made.horizon_days, made.gap_days, len(made.members), held_out, *told, name, RUNNING),
             )
             rows = ((name, at, m.user_id, m.score, m.probability, int(m.holdout)) for at, m in enumerate(made.members))

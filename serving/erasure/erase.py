@@ -51,7 +51,8 @@ class _Erasure:
         store = self._store()
         delivered = store.deliveries_of(self.person.user_id) if store else []
         places = [self._from_index(), self._from_online(), self._from_audiences(store)]
-        own = texts.only_of(self.person, tables.tables_below(self._root, without=self._apart))
+        listed, known = tables.tables_below(self._root, without=self._apart), lake.texts_of(self.settings, self.person)
+        own = texts.only_of(self.person, listed, known=known)
         past = models.forget(self._root, self.person, own)
         places += [Place("calibrations", past.users, "past users"), self._from_texts(own), *self._from_files(own)]
         searched = lake.search(self.settings, self.person)
@@ -61,7 +62,6 @@ class _Erasure:
             known=any(place.removed for place in places),
             newly_blocked=fresh,
             places=places,
-            texts_only_of_the_user=len(own),
             calibrations_dropped=past.dropped,
             delivered_exports=delivered,
             left=self._left(),
@@ -102,7 +102,7 @@ class _Erasure:
     def _from_texts(self, own: texts.Keys) -> Place:
         """Texts of pairs stay for the moment: calibrations are searched by them."""
         if not len(own):
-            return Place("texts", 0, "rows and vectors")
+            return Place("texts of nobody else", 0, "rows and vectors")
         # Imported late: torch takes seconds, and most users leave no text that nobody else has.
         from model.forgetting import forget_texts
 
@@ -110,7 +110,8 @@ class _Erasure:
         gone = tables.drop(self._root, wanted, without=[*self._apart, *pairs])
         caches = [path for path in sorted(self._root.rglob("text_cache")) if not path.is_symlink()]
         vectors = sum(forget_texts(cache, own) for cache in caches)
-        return Place("texts", gone.rows + vectors, "rows and vectors", "written anew")
+        removed = gone.rows + vectors
+        return Place("texts of nobody else", removed, "rows and vectors", "written anew" if removed else "")
 
     def _from_files(self, own: texts.Keys) -> list[Place]:
         gone = tables.drop(self._root, tables.Drop(self.person, tuple(own.tolist())), without=self._apart)

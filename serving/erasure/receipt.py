@@ -30,7 +30,6 @@ class Receipt:
     known: bool
     newly_blocked: bool
     places: Sequence[Place]
-    texts_only_of_the_user: int
     calibrations_dropped: Sequence[str]
     delivered_exports: Sequence[dict[str, str]]
     left: Sequence[str]

@@ -35,7 +35,6 @@ class ReceiptMessage(Response):
     known: bool = Field(description="the user was found somewhere")
     newly_blocked: bool
     places: list[PlaceMessage]
-    texts_only_of_the_user: int
     calibrations_dropped: list[str] = Field(
         description="models that answer uncalibrated until they are calibrated anew"
     )

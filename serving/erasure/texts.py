@@ -1,6 +1,7 @@
 """The texts that nobody but one user produced: they are as much that user's as the rows are.
 
-A text may be a search with a name in it. One that others have too stays: it says nothing about who was erased.
+A text may be a search with a name in it. One that others have too stays: it says nothing about who was erased. Others'
+texts are those that tables name; one that a list or a cache loses too much is put there again by the next run.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,11 +24,12 @@ _ALWAYS = (0, text_key(NOTHING))
 _LISTS = ("text_keys", "profile_categories")
 
 
-def only_of(person: Person, tables: Iterable[Path]) -> Keys:
-    """The keys of the texts in the user's rows that are in no other row of these tables, ascending."""
+def only_of(person: Person, tables: Iterable[Path], *, known: Iterable[int] = ()) -> Keys:
+    """The keys of the texts in the user's rows, and of `known` ones, that are in no other row of these tables."""
     every, own = list(tables), Drop(person)
     keys, strings = _told(_rows(every, own, are_own=True))
-    candidates = np.setdiff1d(np.union1d(keys, _keys_of(strings)), _ALWAYS)
+    also = np.array(sorted(known), np.int64)
+    candidates = np.setdiff1d(np.concatenate([keys, _keys_of(strings), also]), _ALWAYS)
     for rows in _rows(every, own, are_own=False) if len(candidates) else ():
         shared, same = _shared(rows, candidates, strings)
         candidates = np.setdiff1d(candidates, np.union1d(shared, _keys_of(same)))

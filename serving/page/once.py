@@ -1,4 +1,4 @@
-"""What is worked out once for each publication of a desk, and kept until the next."""
+"""What is worked out once for what a desk answers by, and kept until that changes."""
 
 import threading
 from collections.abc import Callable
@@ -6,7 +6,6 @@ from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from serving.desk import Desk
-from serving.rows import Publication
 from serving.targeting import Targeting
 
 T = TypeVar("T")
@@ -17,13 +16,13 @@ class Once(Generic[T]):
 
     def __init__(self, make: Callable[[Desk, Targeting], T]) -> None:
         self._make = make
-        self._kept: WeakKeyDictionary[Desk, tuple[Publication, T]] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[Desk, tuple[Targeting, T]] = WeakKeyDictionary()
         self._turn = threading.Lock()
 
     def of(self, desk: Desk, targeting: Targeting) -> T:
         """For what the desk answers by."""
         with self._turn:
             kept = self._kept.get(desk)
-            if kept is None or kept[0] != targeting.publication:
-                kept = self._kept[desk] = targeting.publication, self._make(desk, targeting)
+            if kept is None or kept[0] is not targeting:
+                kept = self._kept[desk] = targeting, self._make(desk, targeting)
             return kept[1]

@@ -1,0 +1,256 @@
+"""Are reasons true? Their texts taken out of histories, and compared with what a generated lake knows to be the cause.
+
+    python benchmarks/reasons.py WORKDIR LAKE [--users 20] [--out FILE]
+
+WORKDIR is that of `found evaluate LAKE`. Of each scenario the best users by the sentence, as many as do it, are asked
+about; the reasons are the service's own (serving/reasons.py).
+
+- Removal: `--users` of them are embedded again without the events of their reasons, and without as many texts, or
+  events, at random. Counts and amounts of the activity view are held.
+- Cause (generated lakes only): of those who do it, the users for whom a reason is a text of an event that the
+  scenario's intent caused, as the generator tells.
+"""
+
+import argparse
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from feature_repo.contracts.events import EVENT_SOURCES
+from feature_repo.contracts.names import Workdir
+from feature_repo.contracts.templates import EVENT_TEMPLATES, event_text, text_key
+from model.baselines.candidates import candidates
+from model.data import Columns, open_pairs
+from model.evaluation.runs import Run, open_run
+from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
+from serving.audience import Scored
+from serving.question import Asked
+from serving.reasons import MOST_EXPLAINED, MOST_REASONS, Reasons
+from serving.texts import read_texts
+from spark_jobs.synthetic.people import LAPSE, person
+from spark_jobs.synthetic.stories import EVENT_COLUMNS, events
+
+REPLICATES = 2_000
+REMOVALS = ("reasons", "random texts", "random events")
+Keys = frozenset[int]
+
+
+class NoTimes:
+    """In place of the online store: when a reason happened is not asked here."""
+
+    def events(self, users: Sequence[str]) -> dict[str, list[Any]]:
+        return {user: [] for user in users}
+
+
+@dataclass
+class Tally:
+    """What was found of each user, by user: a user of several scenarios is one draw of the bootstrap."""
+
+    rows: dict[str, list[tuple[bool, ...]]] = field(default_factory=lambda: defaultdict(list))
+
+    def shares(self, names: Sequence[str]) -> dict[str, Any]:
+        """The share of rows in which each holds, with its 95 % interval."""
+        if not self.rows:
+            return {"rows": 0}
+        sums = np.array([np.sum(rows, axis=0, dtype=float) for rows in self.rows.values()])
+        counts = np.array([float(len(rows)) for rows in self.rows.values()])
+        drawn = np.random.default_rng(0).integers(0, len(counts), (REPLICATES, len(counts)))
+        replicates = sums[drawn].sum(1) / counts[drawn].sum(1)[:, None]
+        low, high = np.quantile(replicates, (0.025, 0.975), axis=0)
+        told = zip(names, sums.sum(0) / counts.sum(), low, high, strict=True)
+        found = {name: {"share": round(float(s), 4), "interval": [float(x), float(y)]} for name, s, x, y in told}
+        return {"rows": int(counts.sum()), "users": len(counts), **found}
+
+
+def without(columns: Columns, gone: Mapping[str, "np.ndarray"]) -> Columns:
+    """The users without the events [B, n] of each source that are gone; the others move up."""
+    changed = dict(columns)
+    for source, gone_BN in gone.items():
+        order = np.argsort(gone_BN, axis=1, kind="stable")
+        kept = columns[f"{source}_length"] - gone_BN.sum(1)
+        for kind in ("text", "day", "amount"):
+            if (name := f"{source}_{kind}") in columns:
+                moved = np.take_along_axis(columns[name], order, axis=1)
+                changed[name] = np.where(np.arange(moved.shape[1]) < kept[:, None], moved, 0).astype(moved.dtype)
+        changed[f"{source}_length"] = kept.astype(columns[f"{source}_length"].dtype)
+    return changed
+
+
+def real_events(columns: Columns) -> dict[str, "np.ndarray"]:
+    """bool [B, n] of each source: which slots hold an event."""
+    return {
+        s: np.arange(columns[f"{s}_text"].shape[1]) < columns[f"{s}_length"][:, None]
+        for s in EVENT_SOURCES
+        if f"{s}_text" in columns
+    }
+
+
+def with_texts(columns: Columns, keys: Sequence[Keys]) -> dict[str, "np.ndarray"]:
+    """Which events have one of the user's keys."""
+    real = real_events(columns)
+    for source, slot_BN in real.items():
+        for row, own in enumerate(keys):
+            slot_BN[row] &= np.isin(columns[f"{source}_text"][row], list(own))
+    return real
+
+
+def any_events(columns: Columns, counts: "np.ndarray", g: np.random.Generator) -> dict[str, "np.ndarray"]:
+    """As many events of each user as it says, drawn from all sources."""
+    real = real_events(columns)
+    widths = np.cumsum([slot_BN.shape[1] for slot_BN in real.values()])
+    joint_BN = np.concatenate(list(real.values()), axis=1)
+    gone_BN = np.zeros_like(joint_BN)
+    for row, count in enumerate(counts):
+        gone_BN[row, g.choice(np.flatnonzero(joint_BN[row]), count, replace=False)] = True
+    return dict(zip(real, np.split(gone_BN, widths[:-1], axis=1), strict=True))
+
+
+def explained(run: Run, work: Workdir, demand: Any, users: Sequence[str], score_B: "np.ndarray") -> list[list[int]]:
+    """The keys of each user's reasons, as the service finds them."""
+    places = [run.place(user) for user in users]
+    told = Reasons(run.model, run.vectors, read_texts(work, run.cutoff), NoTimes())  # type: ignore[arg-type]
+    found: dict[str, Any] = {}
+    scored = [
+        Scored(user, score, 0.0, (score,), run.users.texts[place])
+        for user, place, score in zip(users, places, score_B[places].tolist(), strict=True)
+    ]
+    for start in range(0, len(scored), MOST_EXPLAINED):
+        found |= told.of(scored[start : start + MOST_EXPLAINED], [Asked("")], [demand])
+    return [[text_key(reason.text) for reason in found.get(user, ())] for user in users]
+
+
+def removal(
+    run: Run, columns: Columns, demand: Any, keys: Sequence[Sequence[int]], g: np.random.Generator
+) -> Iterator[tuple[int, tuple[float, ...]]]:
+    """Per user with more texts than reasons its place, and how far each removal lowers the true score."""
+    before = run.model.embed(columns, run.vectors)
+    rows = [row for row, own in enumerate(keys) if own and len(before.texts[row][0]) > MOST_REASONS]
+    if not rows:
+        return
+    columns = {name: values[rows] for name, values in columns.items()}
+    own = [frozenset(keys[row]) for row in rows]
+    others = [frozenset(g.choice(before.texts[row][0], len(keys[row]), replace=False).tolist()) for row in rows]
+    first = with_texts(columns, own)
+    counts = sum(slots.sum(1) for slots in first.values())
+    gone = (first, with_texts(columns, others), any_events(columns, counts, g))
+    score_B = run.model.score(before, demand, run.vectors)[rows]
+    drops = [
+        score_B - run.model.score(run.model.embed(without(columns, each), run.vectors), demand, run.vectors)
+        for each in gone
+    ]
+    for place, row in enumerate(rows):
+        yield row, tuple(float(drop[place]) for drop in drops)
+
+
+def causes(seed: int, user: str, cutoff: date) -> dict[str, set[int]]:
+    """{intent: the texts of the user's events before the cut-off that it caused}, as the generator tells."""
+    index = int(user[1:])
+    found: dict[str, set[int]] = defaultdict(set)
+    for row in events(seed, index, person(seed, index)):
+        event = dict(zip(EVENT_COLUMNS, row, strict=True))
+        if event["event_time"] < datetime(cutoff.year, cutoff.month, cutoff.day, tzinfo=UTC):
+            found[event["intent"] or ""].add(text_key(event_text(EVENT_TEMPLATES[event["source"]], event)))
+    return found
+
+
+def of_run(
+    work: Workdir, scenarios: Sequence[Scenario], labels: Mapping[str, Mapping[str, int]], given: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    """One scenario after the other, all of one cut-off."""
+    run, pairs = open_run(work, scenarios[0].cutoff), open_pairs(work.pairs)
+    seed = seed_of(given.lake)
+    planted: dict[str, dict[str, set[int]]] = {}
+    for scenario in scenarios:
+        (demand,) = run.model.read_demands([scenario.demand], run.cutoff)
+        score_B = run.model.score(run.users, demand, run.vectors)
+        label = labels[scenario.id]
+        ranked = sorted((user for user in label if user in run.places), key=lambda u: (-score_B[run.place(u)], u))
+        best = ranked[: sum(label.values())]
+        keys = explained(run, work, demand, best, score_B)
+        g = np.random.default_rng(text_key(scenario.id))
+        drawn = np.sort(g.permutation(len(best))[: given.users])
+        columns = candidates(work, run.cutoff, [best[at] for at in drawn], pairs)
+        drops = removal(run, columns, demand, [keys[at] for at in drawn], g)
+        intent = scenario.id.rsplit("_", 1)[0]
+        hits = []
+        for user, own in zip(best, keys, strict=True):
+            if seed is None or intent == LAPSE or not label[user]:
+                continue
+            if user not in planted:
+                planted[user] = causes(seed, user, run.cutoff)
+            cause = planted[user].get(intent, set()) & set(run.users.texts[run.place(user)][0].tolist())
+            hits.append((user, (bool(cause & set(own)), bool(cause))))
+        yield {
+            "scenario": scenario.id,
+            "asked": len(drawn),
+            "unexplained": sum(not keys[at] for at in drawn),
+            "drops": [(best[drawn[row]], found) for row, found in drops],
+            "causes": hits,
+        }
+
+
+def seed_of(lake: Path) -> int | None:
+    """The generator's seed; None where the lake was not generated."""
+    source = str(yaml.safe_load((lake / "lake.yaml").read_text()).get("source", ""))
+    found = re.fullmatch(r"simulated: \d+ users, seed (\d+)", source)
+    return int(found[1]) if found else None
+
+
+def summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    lowers, cause, known = Tally(), Tally(), Tally()
+    rows = list(rows)
+    every = [drops for row in rows for _, drops in row["drops"]]
+    for row in rows:
+        for user, (own, texts, single) in row["drops"]:
+            lowers.rows[user].append((own > texts, own > single, own > 0))
+        for user, (hit, there) in row["causes"]:
+            cause.rows[user].append((hit,))
+            if there:
+                known.rows[user].append((hit,))
+    named = ("more than random texts", "more than random events", "lowers the score")
+    return {
+        "asked": sum(row["asked"] for row in rows),
+        "unexplained": sum(row["unexplained"] for row in rows),
+        "removal": lowers.shares(named) | {"median drop": dict(zip(REMOVALS, median(every), strict=True))},
+        "cause": cause.shares(("among the reasons",)),
+        "cause, where the history holds it": known.shares(("among the reasons",)),
+    }
+
+
+def median(drops: Sequence[Sequence[float]]) -> list[float]:
+    return [round(float(value), 4) for value in np.median(np.array(drops).reshape(-1, len(REMOVALS)), axis=0)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workdir", type=Path)
+    parser.add_argument("lake", type=Path)
+    parser.add_argument("--users", type=int, default=20, help="of each scenario, to be embedded again")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    labels = read_labels(given.lake / "scenarios" / "labels.parquet", "eval")
+    by_run: dict[str, list[Scenario]] = defaultdict(list)
+    for scenario in read_scenarios(given.lake / "scenarios" / "scenarios.yaml"):
+        by_run[scenario.run].append(scenario)
+    rows: list[dict[str, Any]] = []
+    for name, scenarios in by_run.items():
+        for row in of_run(Workdir(given.workdir / "evaluation" / name), scenarios, labels, given):
+            rows.append(row)
+            print(row["scenario"], json.dumps(summary([row])), flush=True)
+    each = {row["scenario"]: summary([row]) for row in rows}
+    found = {"lake": given.lake.name, "users a scenario": given.users, **summary(rows), "scenarios": each}
+    print(json.dumps({name: value for name, value in found.items() if name != "scenarios"}, indent=1))
+    if given.out:
+        given.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
