@@ -1,12 +1,13 @@
 """The routes: what may be asked of the desk, and by whom."""
 
-import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from serving import errors as e
+from serving.access.anonymity import preview_for, refuse_lists
+from serving.access.audit import note
+from serving.access.guard import TheCaller, tenant_of
 from serving.answers import (
     AliveMessage,
     AudienceMessage,
@@ -24,24 +25,13 @@ from serving.rows import Publication
 
 _UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
 _MISREAD = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
-_FILTERED = (e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
-_bearer = HTTPBearer(auto_error=False, description="the server's FOUND_ADMIN_KEY")
+_FILTERED = (e.AudienceTooSmall, e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
 
 router = APIRouter()
 
 
 def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
-
-
-def require_admin(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
-    """Lets the holder of the admin key pass."""
-    key: str = request.app.state.settings.admin_key
-    if not key:
-        raise e.AdminDisabled("this server was started without an admin key.")
-    if given is None or not secrets.compare_digest(given.credentials.encode(), key.encode()):
-        raise e.Unauthorized("the request carries no valid admin key.")
+    return tenant_of(request).desk
 
 
 TheDesk = Annotated[Desk, Depends(_desk)]
@@ -55,18 +45,23 @@ TheDesk = Annotated[Desk, Depends(_desk)]
 )
 def target(asked: TargetRequest, desk: TheDesk) -> Any:
     """The users who will most probably do what the sentence says, and how it was read."""
-    return desk.target(asked.question(), size=asked.size, minimum_probability=asked.minimum_probability)
+    made = desk.target(asked.question(), size=asked.size, minimum_probability=asked.minimum_probability)
+    note(made, size=len(made.users))
+    return made
 
 
 @router.post(
     "/v1/audiences:preview",
     response_model=PreviewMessage,
-    responses=documented(*_UNREADY, *_MISREAD, *_FILTERED),
+    responses=documented(*_UNREADY, *_MISREAD, *_FILTERED, e.AudienceTooLarge),
     tags=["audiences"],
 )
-def preview(asked: TargetRequest, desk: TheDesk) -> Any:
+def preview(asked: TargetRequest, desk: TheDesk, caller: TheCaller) -> Any:
     """What such an audience would be: its size, expected precision by decile, a sample, and how the demand was read."""
-    return desk.preview(asked.question(), size=asked.size, minimum_probability=asked.minimum_probability)
+    refuse_lists(caller, asked.exclude_users)
+    made = desk.preview(asked.question(), size=asked.size, minimum_probability=asked.minimum_probability)
+    note(made.audience, size=made.size)
+    return preview_for(caller, made)
 
 
 @router.post(
@@ -86,7 +81,9 @@ def preview(asked: TargetRequest, desk: TheDesk) -> Any:
 )
 def lookalike(asked: LookalikeRequest, desk: TheDesk) -> Any:
     """The users who are like the positive seeds and unlike the negative ones."""
-    return desk.lookalike(asked.positives, negatives=asked.negatives, question=asked.question(), size=asked.size)
+    made = desk.lookalike(asked.positives, negatives=asked.negatives, question=asked.question(), size=asked.size)
+    note(made, size=len(made.users))
+    return made
 
 
 @router.get(
@@ -97,7 +94,9 @@ def lookalike(asked: LookalikeRequest, desk: TheDesk) -> Any:
 )
 def features(user_id: Annotated[str, Path(min_length=1, max_length=256)], desk: TheDesk) -> Any:
     """What the online store knows of a user."""
-    return {"user_id": user_id, "features": desk.features_of(user_id), **_versions(desk.ready().publication)}
+    versions = _versions(desk.ready().publication)
+    note(versions)
+    return {"user_id": user_id, "features": desk.features_of(user_id), **versions}
 
 
 @router.get("/healthz", response_model=AliveMessage, tags=["server"])
@@ -115,13 +114,13 @@ def ready(desk: TheDesk) -> Any:
 @router.post(
     "/v1/admin/publish",
     response_model=PublishedMessage,
-    responses=documented(e.AdminDisabled, e.Unauthorized, e.PublicationRefused),
-    dependencies=[Depends(require_admin)],
+    responses=documented(e.AdminDisabled, e.PublicationRefused),
     tags=["admin"],
 )
 def publish(asked: PublishRequest, desk: TheDesk) -> Any:
     """Brings the index to a day's embeddings: the change of a night, or a new model behind the alias."""
     done = desk.publish(asked.ds)
+    note(done, size=done.users)
     return {
         "message": str(done),
         "users": done.users,
@@ -134,13 +133,13 @@ def publish(asked: PublishRequest, desk: TheDesk) -> Any:
 @router.post(
     "/v1/admin/rollback",
     response_model=RolledBackMessage,
-    responses=documented(e.AdminDisabled, e.Unauthorized, e.NothingToRollBack),
-    dependencies=[Depends(require_admin)],
+    responses=documented(e.AdminDisabled, e.NothingToRollBack),
     tags=["admin"],
 )
 def rollback(desk: TheDesk) -> Any:
     """Points the alias back to the previous model's collection."""
     previous = desk.rollback()
+    note(previous)
     return {"message": f"{previous.collection} is served again", **_versions(previous)}
 
 

@@ -5,13 +5,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
+from anyio import to_thread
 from fastapi import FastAPI
 
 from feature_repo.contracts.settings import Settings
 from serving import problems, running
+from serving.access.install import install
+from serving.access.limits import threads_for
+from serving.access.tenants import open_tenants
 from serving.api import router
 from serving.audiences.router import router as audiences_router
-from serving.audiences.service import open_audiences
 from serving.desk import Desk, open_desk
 from serving.erasure.router import router as erasure_router
 from serving.errors import ServingError
@@ -33,25 +36,28 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stop_tracing = tracing.start(settings.otlp_endpoint)
-        app.state.desk = desk = open_desk(settings)
-        app.state.audiences = audiences = open_audiences(settings, desk)
-        audiences.start()
-        with suppress(ServingError):  # not ready yet is a state that /readyz reports
-            desk.ready()
+        callers.tenants = tenants = app.state.tenants = open_tenants(settings, open_desk)
+        to_thread.current_default_thread_limiter().total_tokens = threads_for(settings.queue_size)
         url = f"http://{settings.host}:{settings.port}"
-        running.announce(settings.work, url=url, instance=app.state.instance)
+        for tenant in tenants.values():
+            tenant.audiences.start()
+            with suppress(ServingError):  # not ready yet is a state that /readyz reports
+                tenant.desk.ready()
+            running.announce(tenant.settings.work, url=url, instance=app.state.instance)
         try:
             yield
         finally:
-            running.withdraw(settings.work, app.state.instance)
-            audiences.close()
-            desk.close()
+            for tenant in tenants.values():
+                running.withdraw(tenant.settings.work, app.state.instance)
+                tenant.close()
             stop_tracing()
 
     app = FastAPI(title="FOUND", version=version("found"), description=DESCRIPTION, lifespan=lifespan)
     app.state.settings = settings
     app.state.instance = uuid.uuid4().hex
     problems.install(app)
+    app.state.tenants = {}
+    callers = install(app, settings)
     app.add_middleware(Told)
     for part in (router, users_router, audiences_router, erasure_router, page_router, telemetry_router.router):
         app.include_router(part)

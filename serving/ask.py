@@ -117,7 +117,7 @@ def _narrowed(filters: Sequence[str], exclude: Sequence[str]) -> dict[str, Any]:
 def _ask(settings: Settings, kind: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The API's answer, from the server or from the same messages and a desk of this process."""
     if url := running.server_of(settings.work):
-        return running.post(f"{url}/v1/audiences:{kind}", asked)
+        return running.post(f"{url}/v1/audiences:{kind}", asked, key=settings.api_key or settings.admin_key)
     # Imported late: without a server this process loads the model itself, which takes seconds.
     from serving.desk import open_desk
     from serving.question import question_of

@@ -144,6 +144,14 @@ def _add_audiences(command: Command) -> None:
     serve.add_argument("--host")
     serve.add_argument("--port", type=_positive)
 
+    keys = command("keys", "the keys of the API: create, list, revoke", commands.keys)
+    keys.add_argument("action", choices=("create", "list", "revoke"))
+    keys.add_argument("id", nargs="?", default="", metavar="ID", help="of the key to revoke")
+    keys.add_argument("--role", choices=("viewer", "analyst", "admin"), default="analyst", help="default: analyst")
+    keys.add_argument("--name", default="", help="what it is for")
+    keys.add_argument("--tenant", default="", help="whose key, where there are several tenants")
+    keys.add_argument("--workdir", metavar="DIR")
+
     audiences = command("audiences", "the stored audiences: list, show, export, delete", commands.audiences)
     audiences.add_argument("action", choices=("list", "show", "export", "delete"))
     audiences.add_argument("id", nargs="?", default="", metavar="ID")

@@ -94,6 +94,19 @@ def serve(_: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def keys(given: argparse.Namespace, settings: Settings) -> int:
+    from serving.access import command
+
+    print(
+        {
+            "create": lambda: command.created(settings, tenant=given.tenant, name=given.name, role=given.role),
+            "list": lambda: command.listed(settings, tenant=given.tenant),
+            "revoke": lambda: command.revoked(settings, given.id, tenant=given.tenant),
+        }[given.action]()
+    )
+    return 0
+
+
 def audiences(given: argparse.Namespace, settings: Settings) -> int:
     from serving.audiences import command
 

@@ -162,8 +162,18 @@ class Desk:
         vectors = self._text_vectors(loaded)
         eligibility = open_eligibility(self._settings, publication)
         reader = open_reader(self._settings, loaded, eligibility.filters, texts, vectors)
+        smallest = self._settings.minimum_audience
         return Targeting(
-            loaded, self._index, publication, self._features, texts, vectors, self._answer, reader, eligibility
+            loaded,
+            self._index,
+            publication,
+            self._features,
+            texts,
+            vectors,
+            self._answer,
+            reader,
+            eligibility,
+            smallest,
         )
 
     def _text_vectors(self, model: DemandModel) -> Any:

@@ -60,6 +60,12 @@ class AudienceTooLarge(ServingError):
     hint = "Ask for fewer users; `found export SENTENCE --size N --out FILE` writes any number of those of a sentence."
 
 
+class AudienceTooSmall(ServingError):
+    status = 422
+    code = "audience_too_small"
+    hint = "Ask for more users, fewer filters or a lower probability; minimum_audience is the server's setting."
+
+
 class UnknownUsers(ServingError):
     status = 404
     code = "unknown_users"
@@ -147,13 +153,7 @@ class UserWithoutFeatures(ServingError):
 class AdminDisabled(ServingError):
     status = 403
     code = "admin_disabled"
-    hint = "Start the server with FOUND_ADMIN_KEY set and send the same key as `Authorization: Bearer KEY`."
-
-
-class Unauthorized(ServingError):
-    status = 401
-    code = "unauthorized"
-    hint = "Send the server's FOUND_ADMIN_KEY as `Authorization: Bearer KEY`."
+    hint = "Make one with `found keys create --role admin` and send it as `Authorization: Bearer KEY`."
 
 
 class PublicationRefused(ServingError):

@@ -246,4 +246,5 @@ def _buckets(low: int, high: int) -> Expression:
 
 def open_index(settings: Settings) -> UserIndex:
     """The index of these settings: a server by `milvus_uri`, else Milvus Lite in the work directory."""
-    return UserIndex(Milvus(settings.milvus_uri or str(settings.work.milvus_lite), token=settings.milvus_token))
+    uri = settings.milvus_uri or str(settings.work.milvus_lite)
+    return UserIndex(Milvus(uri, token=settings.milvus_token, database=settings.milvus_database))

@@ -19,10 +19,10 @@ T = TypeVar("T")
 class Milvus:
     """A client of a Milvus server, or the one owner of a Milvus Lite file; thread-safe."""
 
-    def __init__(self, uri: str, *, token: str = "") -> None:
+    def __init__(self, uri: str, *, token: str = "", database: str = "") -> None:
         self.file = Path(uri).absolute() if uri.endswith(".db") and "://" not in uri else None
         self._turn = threading.RLock() if self.file else nullcontext()
-        self._client = _open(self.file) if self.file else _connect(uri, token)
+        self._client = _open(self.file) if self.file else _connect(uri, token, database)
 
     @contextmanager
     def client(self) -> Iterator[MilvusClient]:
@@ -59,10 +59,16 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _connect(uri: str, token: str) -> MilvusClient:
+def _connect(uri: str, token: str, database: str) -> MilvusClient:
+    """A client of one database of the server, which is made where it is missing; without a name, of the default one."""
     try:
         with _quiet("pymilvus"):
-            return MilvusClient(uri, token=token, timeout=10)
+            client = MilvusClient(uri, token=token, timeout=10)
+            if database and database not in client.list_databases():
+                client.create_database(database)
+            if database:
+                client.use_database(database)
+            return client
     except MilvusException as error:
         raise IndexUnreachable(f"no Milvus server answers at {uri}: {error.message}.") from error
 

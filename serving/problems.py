@@ -38,9 +38,7 @@ def install(app: FastAPI) -> None:
 
 def _found_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, ServingError):
-        answer = problem_response(request, status=error.status, code=error.code, detail=error.detail, hint=error.hint)
-        answer.headers.update(getattr(error, "headers", {}))
-        return answer
+        return problem_of(request, error)
     return problem_response(request, status=422, code="refused", detail=str(error), hint=InvalidRequest.hint)
 
 
@@ -67,6 +65,13 @@ def _unexpected(request: Request, error: Exception) -> JSONResponse:
     detail = "the server failed to answer; this is a fault of the server and not of the request."
     answer = problem_response(request, status=500, code=ServingError.code, detail=detail, hint=ServingError.hint)
     answer.headers[REQUEST_ID_HEADER] = request.state.request_id  # this answer does not pass the middleware
+    return answer
+
+
+def problem_of(request: Request, error: ServingError) -> JSONResponse:
+    """The error as an answer, with the headers that it asks for."""
+    answer = problem_response(request, status=error.status, code=error.code, detail=error.detail, hint=error.hint)
+    answer.headers.update(getattr(error, "headers", {}))
     return answer
 
 

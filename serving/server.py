@@ -19,8 +19,9 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app: Any = self.config.app
-        running.withdraw(app.state.settings.work, app.state.instance)
-        app.state.audiences.stop()
+        for tenant in app.state.tenants.values():
+            running.withdraw(tenant.settings.work, app.state.instance)
+            tenant.audiences.stop()
         await super().shutdown(sockets)
 
 
@@ -39,7 +40,6 @@ def server_of(app: FastAPI) -> Server:
 
 def serve(settings: Settings) -> None:
     """Answers until it is interrupted or terminated."""
-    settings.require("workdir")
     logging.config.dictConfig(log_config(settings.log_format))
     server = server_of(create_app(settings))
     server.run()

@@ -41,12 +41,14 @@ def similar(
 ) -> Similar:
     """The `limit` nearest users within the filters; a user asked about is not among them.
 
-    Raises UnknownUsers, EmptyDemand, DemandTooLong, OtherLanguage or InvalidRequest, or what a filter raises.
+    Raises AudienceTooSmall, UnknownUsers, EmptyDemand, DemandTooLong, OtherLanguage or InvalidRequest, or what a filter
+    raises.
     """
     own = [query.user_id] if query.user_id is not None else []
     limits = targeting.eligibility.limits(filters, without=[*own, *without])
     name = targeting.publication.collection
-    found = targeting.index.search(name, _vector(targeting, query), limit, limits.condition)
+    most = max(limit, targeting.smallest)
+    found = targeting.many(targeting.index.search(name, _vector(targeting, query), most, limits.condition))[:limit]
     return Similar(tuple(found), tuple(filters), targeting.eligibility.default, targeting.publication)
 
 

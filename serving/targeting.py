@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,18 +29,20 @@ from serving.audience import (
     Trait,
 )
 from serving.eligibility import Eligibility, Limits
-from serving.errors import AudienceTooLarge, ContradictingSeeds, NoSeeds, UnknownUsers
+from serving.errors import AudienceTooLarge, AudienceTooSmall, ContradictingSeeds, NoSeeds, UnknownUsers
 from serving.index import MOST_USERS, UserIndex
 from serving.preview import curve, deciles, precision
 from serving.question import NO_QUESTION, Asked, Question
 from serving.ranking import Ranking
 from serving.reading import Reader, Reading
 from serving.reasons import Reasons
-from serving.rows import Publication
+from serving.rows import Hit, Publication
 from serving.telemetry.stages import stage
 from serving.texts import TextTable
 from serving.user_features import OnlineFeatures
 from serving.why import Rest
+
+F = TypeVar("F", Scored, Hit)
 
 NEGATIVES_PER_POSITIVE = 4
 POPULATION = 1_000
@@ -67,6 +69,8 @@ class Targeting:
     answer_seeds: SeedAnswerer
     reader: Reader
     eligibility: Eligibility
+    smallest: int = 0
+    """No question may single out fewer users; 0 is no limit."""
 
     @property
     def day(self) -> date:
@@ -107,8 +111,14 @@ class Targeting:
         limits = self._limits(question, reading)
         with stage("encode"):
             demands = self.model.read_demands([sentence.text for sentence in reading.asked], self.day)
-        found = self.ranking.best(reading.asked, demands, size, limits)
-        return reading, demands, [user for user in found if user.probability >= minimum]
+        found = self.ranking.best(reading.asked, demands, max(size, self.smallest), limits)
+        return reading, demands, self.many([user for user in found if user.probability >= minimum])[:size]
+
+    def many(self, found: list[F]) -> list[F]:
+        """All who were found. Raises AudienceTooSmall where that would tell what a few users are, or will do."""
+        if len(found) < self.smallest:
+            raise AudienceTooSmall(f"fewer than {self.smallest} users meet what was asked.")
+        return found
 
     def _limits(self, question: Question, reading: Reading) -> Limits:
         filters = (*question.filters, *reading.filters)
@@ -165,7 +175,7 @@ class Targeting:
             raise AudienceTooLarge(f"an audience and its seeds are at most {MOST_USERS} users, asked for {size}.")
         limits = self.eligibility.limits(question.filters, without=[*given, *question.exclude_users])
         asked, query = [Asked(demand)], [self._answering(liked, [*disliked, *drawn], demand)]
-        users = self.ranking.best(asked, query, size, limits)
+        users = self.many(self.ranking.best(asked, query, max(size, self.smallest), limits))[:size]
         made = self._audience(users, asked, query, question.demand)
         return replace(made, negatives=tuple(drawn), filters=question.filters, why=self._why(users))
 

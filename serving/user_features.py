@@ -11,10 +11,11 @@ from feast.errors import FeastObjectNotFoundException
 
 from feature_repo.contracts.events import BEHAVIOUR_SOURCES
 from feature_repo.contracts.feast_config import feast_config
-from feature_repo.contracts.names import HISTORY, JOIN_KEY, SEARCHES, SERVING_SERVICE
+from feature_repo.contracts.names import HISTORY, JOIN_KEY, PROFILE, SEARCHES, SERVING_SERVICE
 from feature_repo.contracts.settings import Settings
 from feature_repo.online import online_columns
 from serving.errors import FeaturesMissing, UserWithoutFeatures
+from serving.facts import normal_name
 from serving.telemetry.stages import stage
 
 _VIEWS = {**dict.fromkeys(BEHAVIOUR_SOURCES, HISTORY), "searches": SEARCHES}
@@ -25,14 +26,17 @@ class OnlineFeatures:
 
     def __init__(self, settings: Settings) -> None:
         self._store = FeatureStore(config=RepoConfig(**feast_config(settings)))
+        self._denied = {normal_name(name) for name in settings.names("denied_fields")}
         self._turn = threading.Lock()
 
     def of(self, user_id: str) -> dict[str, dict[str, Any]]:
-        """Every feature of the serving service, by view. Raises UserWithoutFeatures for a user who has none."""
+        """The features of the serving service, by view, without denied ones. Raises UserWithoutFeatures."""
         features: dict[str, dict[str, Any]] = {}
         for name, values in self._read(SERVING_SERVICE, [user_id]).items():
             if name != JOIN_KEY:
                 view, own = name.split("__", 1)
+                if view == PROFILE and normal_name(own) in self._denied:
+                    continue
                 features.setdefault(view, {})[own] = _plain(values[0])
         if all(value is None for view in features.values() for value in view.values()):
             raise UserWithoutFeatures(f"the online store has no features of user {user_id!r}.")

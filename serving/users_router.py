@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 from pydantic import Field, model_validator
 
 from serving import errors as e
+from serving.access.audit import note
 from serving.answers import FilterMessages, Response, Versions
 from serving.api import TheDesk
 from serving.messages import Demand, Excluded, Filters, Request, Size, UserId
@@ -17,7 +18,7 @@ MOST_NUMBERS = 32_768
 """A Milvus vector has no more."""
 Number = Annotated[float, Field(allow_inf_nan=False)]
 _UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
-_FILTERED = (e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
+_FILTERED = (e.AudienceTooSmall, e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
 
 router = APIRouter()
 
@@ -78,6 +79,7 @@ def similar(asked: SimilarRequest, desk: TheDesk) -> Any:
     """The users whose vectors have the highest inner products with a user's, a sentence's or a given vector."""
     filters = question_of(filters=asked.model_dump()["filters"]).filters
     found = desk.similar(asked.query(), limit=asked.limit, filters=filters, without=asked.exclude_users)
+    note(found.publication.versions, size=len(found.users))
     return {**vars(found), **found.publication.versions}
 
 
@@ -90,4 +92,5 @@ def similar(asked: SimilarRequest, desk: TheDesk) -> Any:
 def embed(user_id: Annotated[str, Path(min_length=1, max_length=256)], desk: TheDesk) -> Any:
     """The user's vector and weighted texts, computed now from the online features; the index stays as it is."""
     found = desk.embed(user_id)
+    note(found.publication.versions)
     return {**vars(found), **found.publication.versions}

@@ -33,8 +33,8 @@ def open_desk(settings: Settings) -> Desk:
 
 
 def published(root: Path, **settings: object) -> Settings:
-    """The settings of a work directory with forty published users."""
-    made = Settings(workdir=str(root), horizon_days=30, **settings)
+    """The settings of a work directory with forty published users, whose audiences may be of any size."""
+    made = Settings(**{"workdir": str(root), "horizon_days": 30, "minimum_audience": 0, **settings})
     write_embeddings(made.work, DAY, embedded(USERS), texts=bought(USERS))
     write_profile(made.work, DAY, {"age": [20.0 + at for at in range(USERS)]})
     write_features(made, DAY, USERS)

@@ -60,7 +60,7 @@ def open_desk(settings: Settings) -> Desk:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
     """A work directory with forty published users."""
-    settings = Settings(workdir=str(tmp_path_factory.mktemp("work")), admin_key=KEY)
+    settings = Settings(workdir=str(tmp_path_factory.mktemp("work")), admin_key=KEY, minimum_audience=0)
     write_embeddings(settings.work, DAY, embedded(USERS), texts=bought(USERS))
     write_features(settings, DAY, USERS)
     with open_index(settings) as index:
@@ -265,14 +265,14 @@ def test_a_fault_of_the_server_tells_nothing_of_its_inside(client, monkeypatch):
 def test_the_admin_routes_need_the_key(client):
     for path, body in (("publish", {"ds": "2024-06-01"}), ("rollback", {})):
         answer = client.post(f"/v1/admin/{path}", json=body)
-        refused(answer, status=401, code="unauthorized", told="no valid admin key")
+        refused(answer, status=401, code="unauthorized", told="the request carries no key")
         answer = client.post(f"/v1/admin/{path}", json=body, headers={"Authorization": "Bearer wrong"})
-        refused(answer, status=401, code="unauthorized", told="no valid admin key")
+        refused(answer, status=401, code="unauthorized", told="the key is not valid")
 
 
 def test_a_server_without_an_admin_key_has_no_admin_routes(tmp_path):
     with TestClient(create_app(Settings(workdir=str(tmp_path)), open_desk=open_desk)) as client:
-        answer = client.post("/v1/admin/publish", json={"ds": "2024-06-01"}, headers={"Authorization": "Bearer "})
+        answer = client.post("/v1/admin/publish", json={"ds": "2024-06-01"}, headers={})
     refused(answer, status=403, code="admin_disabled", told="started without an admin key")
 
 

@@ -56,7 +56,8 @@ def open_desk(settings: Settings) -> Desk:
 def set_up(folder, **changed) -> Settings:
     suppressed = folder / "suppressed.txt"
     suppressed.write_text(f"{SUPPRESSED}\n\n")
-    given = {"default_filters": "consent = true", "suppressed_users": str(suppressed), "admin_key": "k"} | changed
+    given = {"default_filters": "consent = true", "suppressed_users": str(suppressed), "admin_key": "k"}
+    given |= {"minimum_audience": 0} | changed
     settings = Settings(workdir=str(folder / "work"), **given)
     write_embeddings(settings.work, DAY, embedded(USERS), texts=bought(USERS))
     write_profile(settings.work, DAY, PROFILE)

@@ -27,6 +27,7 @@ def test_codes_are_stable_and_no_two_errors_share_one():
     assert sorted(kind.code for kind in ERRORS) == [
         "admin_disabled",
         "audience_too_large",
+        "audience_too_small",
         "contradicting_seeds",
         "demand_too_long",
         "denied_filter_field",
@@ -46,7 +47,6 @@ def test_codes_are_stable_and_no_two_errors_share_one():
         "other_language",
         "publication_refused",
         "server_refused",
-        "unauthorized",
         "unknown_filter_field",
         "unknown_users",
         "user_without_features",

@@ -5,7 +5,6 @@ import io
 import json
 import time
 import urllib.request
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,17 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from audience_doubles import NOW, USERS, made, new, published
 from browser import Page
-from fastapi import Request
 from page_server import answering, page  # noqa: F401
 from serving_doubles import WordModel, user_name
 
 from feature_repo.contracts.settings import Settings
-from serving.app import create_app
+from serving.access.keys import Keys
 from serving.audiences.database import Database
 from serving.audiences.store import AudienceStore
-from serving.errors import Unauthorized
 from serving.page.files import FOLDER, HEADERS
-from serving.problems import problem_response
 
 PICNIC = "a picnic basket"
 VIEWS = ("#/ask", "#/seeds", "#/saved")
@@ -436,28 +432,40 @@ def test_the_page_may_load_nothing_but_its_own_files(tab, url):
 
 
 def test_a_key_is_asked_for_where_the_server_wants_one(page, tmp_path):  # noqa: F811
-    settings = published(tmp_path)
-    app = create_app(settings, open_desk=lambda given: __import__("audience_doubles").open_desk(given))
-
-    @app.middleware("http")
-    async def guarded(request: Request, call_next):
-        if request.url.path.startswith("/v1") and request.headers.get("authorization") != "Bearer sesame":
-            told = Unauthorized("the request carries no valid key.")
-            return problem_response(request, status=401, code=told.code, detail=told.detail, hint=told.hint)
-        return await call_next(request)
-
-    with answering(replace(settings), app) as url:
+    settings = published(tmp_path / "work", require_keys="always")
+    keys = Keys(settings.work.keys)
+    _, viewer = keys.create(name="reads", role="viewer")
+    _, analyst = keys.create(name="makes", role="analyst")
+    with answering(settings) as url:
         page.open("about:blank")
         page.open(url)
         page.see("API key")
         page.write("#key-field", "wrong")
         page.press("Enter")
-        page.see("no valid key", "#key")
-        page.write("#key-field", "sesame")
+        page.see("the key is not valid", "#key")
+        page.write("#key-field", viewer)
         page.press("Enter")
         page.see("This lake suggests")
         ask(page)
-        assert page.run("document.querySelector('#key').hidden") and "sesame" not in page.run("location.href")
+        page.see("Your key shows no single users", "#answer")
+        page.write("#save-name", "Mine")
+        page.press("Enter")
+        page.see("Forbidden", ".save .problem")
+        page.run("sessionStorage.clear()")
+        page.open("about:blank")
+        page.open(url)
+        page.see("API key")
+        page.write("#key-field", analyst)
+        page.press("Enter")
+        page.see("This lake suggests")
+        ask(page)
+        page.write("#save-name", "Mine")
+        page.press("Enter")
+        page.see("The promise", "#audience")
+        page.downloads(tmp_path)
+        page.click("#audience .actions button")
+        assert len(downloaded(tmp_path).read_text().splitlines()) == USERS + 1, "the file came with the key"
+        assert page.run("document.querySelector('#key').hidden") and analyst not in page.run("location.href")
         page.run("sessionStorage.clear()")
 
 

@@ -233,7 +233,7 @@ def test_readiness_turns_red_when_the_alias_names_a_collection_without_its_model
     write_embeddings(settings.work, NEXT, embedded(USERS), version="v2")
     (settings.work.models / "v2").rename(tmp_path / "elsewhere")
     with serving(settings) as client:
-        index = client.app.state.desk._index
+        index = client.app.state.tenants["default"].desk._index
         assert client.get("/readyz").json()["model_version"] == "v1"
         publish(index, settings.work, NEXT)
         unready(client, code=ModelMissing.code, told="users_v2 was made by model 'v2', but there is no")
@@ -256,7 +256,7 @@ class Unreachable:
 
 def test_readiness_turns_red_while_milvus_cannot_be_reached(tmp_path):
     with serving(published(tmp_path)) as client:
-        milvus = client.app.state.desk._index._milvus
+        milvus = client.app.state.tenants["default"].desk._index._milvus
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(milvus, "_client", Unreachable())
             unready(client, code=IndexUnreachable.code, told="Milvus answered: has_collection: connection refused.")
@@ -265,6 +265,6 @@ def test_readiness_turns_red_while_milvus_cannot_be_reached(tmp_path):
 
 def test_readiness_turns_red_when_the_index_is_gone(tmp_path):
     with serving(published(tmp_path)) as client:
-        with client.app.state.desk._index._milvus.client() as milvus:
+        with client.app.state.tenants["default"].desk._index._milvus.client() as milvus:
             milvus.drop_alias(ALIAS)
         unready(client, code=IndexMissing.code, told="no collection is published under the alias 'users'")

@@ -93,7 +93,7 @@ def test_a_question_is_counted_by_route_and_status_and_timed_by_stage(client):
 
 
 def test_metrics_tell_what_answers_how_old_it_is_and_what_waits(client):
-    client.app.state.audiences.store.create(new("waits"), now="2024-06-01T09:00:00+00:00")
+    client.app.state.tenants["default"].audiences.store.create(new("waits"), now="2024-06-01T09:00:00+00:00")
     found = metrics_of(client)
 
     told = next(dict(labels) for name, labels in found if name == "found_answering_info")

@@ -77,7 +77,7 @@ def open_desk(settings: Settings) -> Desk:
 def settings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("users")
     (folder / "suppressed.txt").write_text(f"{SUPPRESSED}\n")
-    made = Settings(workdir=str(folder / "work"), suppressed_users=str(folder / "suppressed.txt"))
+    made = Settings(workdir=str(folder / "work"), minimum_audience=0, suppressed_users=str(folder / "suppressed.txt"))
     write_embeddings(made.work, DAY, embedded(USERS), texts=bought(USERS))
     write_profile(made.work, DAY, {"age": [20.0 + at for at in range(USERS)]})
     write_features(made, DAY, USERS)

@@ -103,6 +103,16 @@ class Workdir:
         return self.root / "milvus.db"
 
     @property
+    def keys(self) -> Path:
+        """The hashes of the API's keys."""
+        return self.root / "access" / "keys.json"
+
+    @property
+    def audit(self) -> Path:
+        """What was asked of the server: one file of JSON lines a day."""
+        return self.root / "audit"
+
+    @property
     def audiences(self) -> Path:
         """The SQLite file of stored audiences."""
         return self.root / "audiences" / "audiences.db"

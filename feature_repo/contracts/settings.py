@@ -44,9 +44,16 @@ class Settings:
     redis: str = "localhost:6379"
     milvus_uri: str = ""
     milvus_token: str = ""
+    milvus_database: str = ""
     host: str = "127.0.0.1"
     port: int = 8080
     admin_key: str = ""
+    api_key: str = ""
+    require_keys: str = "auto"
+    tenants: str = ""
+    requests_per_minute: int = 600
+    request_burst: int = 60
+    queue_size: int = 32
     mlflow_uri: str = ""
     export_hosts: str = ""
     export_secret: str = ""
@@ -56,6 +63,7 @@ class Settings:
     )
     default_filters: str = ""
     suppressed_users: str = ""
+    minimum_audience: int = 20
     log_format: str = "text"
     otlp_endpoint: str = ""
     grace_seconds: int = 30
@@ -115,11 +123,12 @@ def read_settings(environ: Mapping[str, str], cwd: Path) -> Settings:
     for name in kinds:
         if value := environ.get(PREFIX + name.upper()):
             given[name] = value
-    return Settings(**{name: _typed(name, value, kinds[name]) for name, value in given.items()})
+    return Settings(**{name: typed(name, value) for name, value in given.items()})
 
 
-def _typed(name: str, value: Any, kind: Any) -> Any:
-    if kind is int:
+def typed(name: str, value: Any) -> Any:
+    """The value of a setting as its kind. Raises FoundError for one of another kind."""
+    if Settings.__dataclass_fields__[name].type is int:
         try:
             return int(value)
         except (TypeError, ValueError) as error:

@@ -133,9 +133,12 @@ class DeletedMessage(Versions):
 
 class ComparedMessage(Response):
     audiences: list[StoredAudienceMessage]
-    both: int = Field(description="how many users are members of both")
-    jaccard: float = Field(description="both / either; 0 where both audiences are empty")
-    shares: list[float] = Field(description="the part of each audience that is in the other")
+    both: int | None = Field(
+        description="how many users are members of both; null, as what follows, where the overlap, or what is outside "
+        "of it, is smaller than the server's minimum_audience"
+    )
+    jaccard: float | None = Field(description="both / either; 0 where both audiences are empty")
+    shares: list[float] | None = Field(description="the part of each audience that is in the other")
 
 
 class SeedsMessage(Response):

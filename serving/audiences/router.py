@@ -8,6 +8,9 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from serving import errors as e
+from serving.access.anonymity import overlap_for, stored_for
+from serving.access.audit import note
+from serving.access.guard import TheCaller, tenant_of
 from serving.audiences import errors as a
 from serving.audiences.exports import Export
 from serving.audiences.formats import MEDIA_TYPES, version_headers
@@ -38,7 +41,7 @@ MOST_PER_PAGE = 100
 LONGEST_WAIT_SECONDS = 60.0
 _UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
 _QUESTION = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
-_FILTERED = (e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
+_FILTERED = (e.AudienceTooSmall, e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
 _SEEDS = (e.UnknownUsers, e.NoSeeds, e.ContradictingSeeds, e.AudienceTooLarge, a.UnknownTexts)
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 
@@ -46,8 +49,7 @@ router = APIRouter(tags=["stored audiences"])
 
 
 def _audiences(request: Request) -> Audiences:
-    found: Audiences = request.app.state.audiences
-    return found
+    return tenant_of(request).audiences
 
 
 TheAudiences = Annotated[Audiences, Depends(_audiences)]
@@ -80,6 +82,7 @@ def create(
     """Makes an audience from a sentence or from seeds, and keeps it with what was predicted."""
     kind = "lookalike" if isinstance(asked, CreateLookalike) else "target"
     stored, fresh = audiences.create(asked.audience(kind, idempotency_key), wait_seconds=wait_seconds)
+    note(audience=stored.id, size=stored.size, **stored.versions)
     if stored.status == FAILED and stored.error:
         return _failed(request, stored.error)
     if stored.status in UNFINISHED:
@@ -92,6 +95,7 @@ def create(
 @router.get("/v1/audiences", response_model=AudiencePage, responses=documented(a.InvalidCursor))
 def page(
     audiences: TheAudiences,
+    caller: TheCaller,
     limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 20,
     cursor: Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before")] = None,
     status: Status | None = None,
@@ -100,15 +104,19 @@ def page(
     found = audiences.store.page(limit=limit + 1, before=_number(cursor) if cursor else None, status=status)
     shown, more = found[:limit], len(found) > limit
     following = _cursor(shown[-1].number) if more else None
-    return {"data": [_told(audiences, stored) for stored in shown], "has_more": more, "next_cursor": following}
+    return {
+        "data": [stored_for(caller, _told(audiences, stored)) for stored in shown],
+        "has_more": more,
+        "next_cursor": following,
+    }
 
 
 @router.get(
     "/v1/audiences/{audience_id}", response_model=StoredAudienceMessage, responses=documented(a.AudienceMissing)
 )
-def get(audience_id: Id, audiences: TheAudiences) -> Any:
+def get(audience_id: Id, audiences: TheAudiences, caller: TheCaller) -> Any:
     """An audience without its members: status, promise, diagnostics, backtest."""
-    return _told(audiences, audiences.store.get(audience_id))
+    return stored_for(caller, _told(audiences, audiences.store.get(audience_id)))
 
 
 @router.patch(
@@ -123,6 +131,7 @@ def rename(audience_id: Id, asked: Rename, audiences: TheAudiences) -> Any:
 def delete(audience_id: Id, audiences: TheAudiences) -> Any:
     """Removes an audience with its members, seeds and exports."""
     gone = audiences.store.delete(audience_id)
+    note(gone.versions, size=gone.size)
     return {"id": gone.id, "deleted": True, **gone.versions}
 
 
@@ -150,6 +159,7 @@ def cancel(audience_id: Id, audiences: TheAudiences) -> Any:
 def members(audience_id: Id, audiences: TheAudiences, format: Format = "csv") -> StreamingResponse:
     """Rank, user_id, score, probability of the members, best first, without the hold-out; headers tell the versions."""
     audience = audiences.ready(audience_id)
+    note(audience.versions, size=audience.size - audience.held_out)
     attachment = {"Content-Disposition": f'attachment; filename="{audience.id}.{format}"'}
     headers = version_headers(audience.versions) | attachment
     return StreamingResponse(audiences.stream(audience, format), media_type=MEDIA_TYPES[format], headers=headers)
@@ -160,17 +170,16 @@ def members(audience_id: Id, audiences: TheAudiences, format: Format = "csv") ->
     response_model=ComparedMessage,
     responses=documented(a.AudienceMissing, a.AudienceNotReady),
 )
-def compare(asked: CompareRequest, audiences: TheAudiences) -> Any:
-    """How many users two audiences share."""
-    found, both = audiences.compare(asked.audiences)
+def compare(asked: CompareRequest, audiences: TheAudiences, caller: TheCaller) -> Any:
+    """How many users two audiences share; null where that would tell of fewer users than minimum_audience."""
+    found, shared = audiences.compare(asked.audiences)
     sizes = [audience.size for audience in found]
+    told = [stored_for(caller, _told(audiences, audience)) for audience in found]
+    if (both := overlap_for(caller, shared, sizes)) is None:
+        return {"audiences": told, "both": None, "jaccard": None, "shares": None}
     either = sum(sizes) - both
-    return {
-        "audiences": [_told(audiences, audience) for audience in found],
-        "both": both,
-        "jaccard": both / either if either else 0.0,
-        "shares": [both / size if size else 0.0 for size in sizes],
-    }
+    shares = [both / size if size else 0.0 for size in sizes]
+    return {"audiences": told, "both": both, "jaccard": both / either if either else 0.0, "shares": shares}
 
 
 @router.post(
@@ -181,6 +190,7 @@ def compare(asked: CompareRequest, audiences: TheAudiences) -> Any:
 def export(audience_id: Id, asked: CreateExport, audiences: TheAudiences) -> Any:
     """Posts the members to an allowed https address, signed; GET shows how it went."""
     audience, made = audiences.export(audience_id, url=asked.url, format=asked.format)
+    note(audience.versions, size=audience.size - audience.held_out)
     return _export(made, audience)
 
 

@@ -28,7 +28,7 @@ from serving.audiences.rewritten import RewrittenMeaning
 from serving.audiences.store import AudienceStore
 from serving.audiences.webhook import Receivers, deliver
 from serving.desk import Desk
-from serving.errors import ContradictingSeeds, NoSeeds, ServingError
+from serving.errors import AudienceTooSmall, ContradictingSeeds, NoSeeds, ServingError
 
 
 class Audiences:
@@ -37,7 +37,8 @@ class Audiences:
 
     def __init__(self, settings: Settings, desk: Desk, meaning: Meaning, receivers: Receivers) -> None:
         database = Database(settings.work.audiences)
-        self._desk, self._receivers, self._patience = desk, receivers, settings.grace_seconds
+        self._desk, self._receivers, self._smallest = desk, receivers, settings.minimum_audience
+        self._patience = settings.grace_seconds
         self._blocks = BlockList(settings.work.erasure)
         self.store, self.exports = AudienceStore(database), ExportStore(database)
         self._making = Runner("audiences", Maker(settings, desk, self.store, meaning).step)
@@ -106,6 +107,8 @@ class Audiences:
         return audience, export
 
     def _refuse(self, new: NewAudience) -> None:
+        if (size := int(new.asked["size"])) < self._smallest:
+            raise AudienceTooSmall(f"a stored audience has at least {self._smallest} users, asked for {size}.")
         if new.kind == "lookalike":
             positives, negatives = new.asked[POSITIVES], new.asked.get(NEGATIVES) or []
             if not positives:

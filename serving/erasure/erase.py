@@ -76,10 +76,12 @@ class _Erasure:
 
     @property
     def _apart(self) -> list[Path]:
-        """What is no table of ours: the lake, should it lie below, what Milvus and SQLite keep, our own list."""
+        """What is no table of ours: the lake, should it lie below, what Milvus and SQLite keep, our own list, and the
+        record of requests, which never names a user."""
         lake_folder = [Path(self.settings.lake)] if self.settings.lake else []
         links = [folder.resolve() for folder in lake_folder]
-        return [*lake_folder, *links, self.settings.work.milvus_lite, self.settings.work.erasure]
+        work = self.settings.work
+        return [*lake_folder, *links, work.milvus_lite, work.erasure, work.audit]
 
     def _from_index(self) -> Place:
         if self.index is None:

@@ -1,10 +1,10 @@
 """The files of the page, under a policy that lets them load nothing and reach nobody but this server."""
 
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -29,10 +29,10 @@ class _Files(StaticFiles):
 
 
 def mount_page(app: FastAPI) -> None:
-    """The page at `/`, its files at `/page`. They hold nothing of anybody, so they need no key."""
-
-    @app.get("/", include_in_schema=False)
-    def page() -> Any:
-        return FileResponse(FOLDER / "index.html", headers=HEADERS)
-
+    """The page at `/`, its files at `/page`. They hold nothing of anybody, so they are no routes that ask for a key."""
+    app.add_route("/", _page, include_in_schema=False)
     app.mount("/page", _Files(directory=FOLDER))
+
+
+def _page(request: Request) -> Response:
+    return FileResponse(FOLDER / "index.html", headers=HEADERS)

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from serving import errors as e
+from serving.access.anonymity import refuse_lists
+from serving.access.guard import TheCaller
 from serving.api import TheDesk
 from serving.audiences import errors as a
 from serving.audiences.router import TheAudiences
@@ -20,7 +22,7 @@ from serving.targeting import Targeting
 
 _UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
 _MISREAD = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
-_FILTERED = (e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
+_FILTERED = (e.AudienceTooSmall, e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
 _offers, _maps = Once(offer_of), Once(map_of)
 
 router = APIRouter(tags=["page"])
@@ -43,8 +45,9 @@ def user_map(desk: TheDesk) -> Any:
 
 
 @router.post("/v1/map", response_model=LitMessage, responses=documented(*_UNREADY, *_MISREAD, *_FILTERED))
-def light(asked: TargetRequest, desk: TheDesk) -> Any:
+def light(asked: TargetRequest, desk: TheDesk, caller: TheCaller) -> Any:
     """Where the first members of such an audience lie on the map, best first; never more than 500."""
+    refuse_lists(caller, asked.exclude_users)
     targeting = desk.ready()
     size = min(asked.size, MOST_LIT)
     found = desk.target(asked.question(), by=targeting, size=size, minimum_probability=asked.minimum_probability)

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { dayOf, percent } from "./words.js";
 
 export function people(members, { startsAt = 1, why = true } = {}) {
-  if (!members.length) return h("p", { class: "soft" }, "No users to show.");
+  if (!members.length) return h("p", { class: "soft" }, "Your key shows no single users.");
   const head = ["#", "User", "Chance", why && "What moved the score"].filter(Boolean);
   return h(
     "table",

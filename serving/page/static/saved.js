@@ -140,24 +140,24 @@ export class Saved {
     try {
       const found = await call("POST", "v1/audiences:compare", { body: { audiences: [...this.chosen] } });
       const [one, other] = found.audiences;
+      const [ofOne, ofOther] = found.shares ?? [];
+      const known = [
+        h(
+          "p",
+          { class: "headline" },
+          h("b", { class: "accent" }, count(found.both ?? 0)),
+          found.both === 1 ? " user is in both." : " users are in both.",
+        ),
+        h(
+          "p",
+          { class: "soft" },
+          `That is ${percent(ofOne ?? 0)} of the ${users(one.size)} of “${one.name}” and ${percent(ofOther ?? 0)} of the ${users(other.size)} of “${other.name}”.`,
+        ),
+      ];
+      const hidden = h("p", null, "The overlap, or what is outside it, is too small a group to be told.");
       show(
         this.compared,
-        h(
-          "section",
-          { class: "panel" },
-          h("h2", null, "Overlap"),
-          h(
-            "p",
-            { class: "headline" },
-            h("b", { class: "accent" }, count(found.both)),
-            ` ${found.both === 1 ? "user is" : "users are"} in both.`,
-          ),
-          h(
-            "p",
-            { class: "soft" },
-            `That is ${percent(found.shares[0])} of the ${users(one.size)} of “${one.name}” and ${percent(found.shares[1])} of the ${users(other.size)} of “${other.name}”.`,
-          ),
-        ),
+        h("section", { class: "panel" }, h("h2", null, "Overlap"), ...(found.both === null ? [hidden] : known)),
       );
     } catch (error) {
       show(this.compared, problemBox(error));
