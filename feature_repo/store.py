@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from feast import FeatureStore, FeatureView, RepoConfig
 from feast.errors import FeatureViewNotFoundException
 
+from feature_repo.contracts.blocklist import Blocked, BlockList
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.feast_config import BATCH_USERS, feast_config
-from feature_repo.contracts.names import INPUT_VIEWS, TIMESTAMP, Workdir
+from feature_repo.contracts.names import INPUT_VIEWS, JOIN_KEY, TIMESTAMP, Workdir
 from feature_repo.contracts.settings import Settings, read_settings
 from feature_repo.contracts.windows import cutoff_instant
 from feature_repo.definitions import define
@@ -42,7 +43,7 @@ def apply(settings: Settings) -> FeatureStore:
 
 
 def materialize(settings: Settings, ds: date, views: Sequence[str] = ()) -> dict[str, int]:
-    """Loads exactly the partition `ds` of each view into the online store; rows written, by view.
+    """Loads exactly the partition `ds` of each view into the online store, without erased users; rows written, by view.
 
     One row per user is inserted or replaced; users of other days stay. Without `views`: the input views that
     the lake has. Raises FoundError for a view that is not online and for a partition that is missing or that
@@ -53,7 +54,8 @@ def materialize(settings: Settings, ds: date, views: Sequence[str] = ()) -> dict
     wanted = views or [v for v in INPUT_VIEWS if v in defined]
     online = [_online_view(store, name) for name in wanted]
     files = {view.name: _files(settings.work, view.name, ds) for view in online}
-    return {view.name: _write(store, view, files[view.name], ds) for view in online}
+    blocked = BlockList(settings.work.erasure).read()
+    return {view.name: _write(store, view, files[view.name], ds, blocked) for view in online}
 
 
 def _online_view(store: FeatureStore, name: str) -> FeatureView:
@@ -75,7 +77,7 @@ def _files(work: Workdir, view: str, ds: date) -> list[Path]:
     return files
 
 
-def _write(store: FeatureStore, view: FeatureView, files: Sequence[Path], ds: date) -> int:
+def _write(store: FeatureStore, view: FeatureView, files: Sequence[Path], ds: date, blocked: Blocked) -> int:
     rows = 0
     for file in files:
         with pq.ParquetFile(file) as parquet:
@@ -86,6 +88,7 @@ def _write(store: FeatureStore, view: FeatureView, files: Sequence[Path], ds: da
                     raise FoundError(
                         f"{file} must hold the cut-off {ds} alone, found {strange.iloc[0]}: build it again."
                     )
+                frame = frame[~frame[JOIN_KEY].isin(blocked.among(frame[JOIN_KEY]))]
                 store.write_to_online_store(view.name, df=frame)
                 rows += len(frame)
     return rows

@@ -8,6 +8,7 @@ from serving import errors as e
 from serving.access.anonymity import preview_for, refuse_lists
 from serving.access.audit import note
 from serving.access.guard import TheCaller, tenant_of
+from serving.access.tenants import one_ready
 from serving.answers import (
     AliveMessage,
     AudienceMessage,
@@ -26,6 +27,8 @@ from serving.rows import Publication
 _UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
 _MISREAD = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
 _FILTERED = (e.AudienceTooSmall, e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
+
+_NO_VERSIONS = {"model_version": "", "collection": "", "ds": "", "template_version": 0}
 
 router = APIRouter()
 
@@ -106,9 +109,14 @@ def alive(request: Request) -> Any:
 
 
 @router.get("/readyz", response_model=ReadyMessage, responses=documented(*_UNREADY), tags=["server"])
-def ready(desk: TheDesk) -> Any:
-    """An index is published and the model that made it is loaded."""
-    return {"status": "ready", **_versions(desk.ready().publication)}
+def ready(request: Request, caller: TheCaller) -> Any:
+    """An index is published and the model that made it is loaded. Who sends no key to a server of several tenants is
+    told whether any of them is ready, and nothing of it."""
+    tenants = request.app.state.tenants.values()
+    if len(tenants) == 1 or caller.known:
+        return {"status": "ready", **_versions(caller.tenant.desk.ready().publication)}
+    one_ready(tenants)
+    return {"status": "ready", **_NO_VERSIONS}
 
 
 @router.post(

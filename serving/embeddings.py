@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from feature_repo.contracts.blocklist import BlockList
 from feature_repo.contracts.names import EMBEDDING, Workdir
 from serving.errors import PublicationRefused
 from serving.facts import NO_FACTS, Facts
@@ -45,7 +46,7 @@ class Embeddings:
 
 
 def read_embeddings(work: Workdir, ds: date) -> Embeddings:
-    """The partition of `ds`. Raises PublicationRefused naming what is wrong, and with which user."""
+    """The partition of `ds` without erased users. Raises PublicationRefused naming what is wrong, and with whom."""
     folder = work.partition(EMBEDDING, ds)
     files = tuple(sorted(folder.glob("*.parquet")))
     if not files:
@@ -62,6 +63,8 @@ def read_embeddings(work: Workdir, ds: date) -> Embeddings:
         _refuse_infinite(batch, folder)
         _refuse_odd_texts(batch, folder)
         hashes.update(zip(batch["user_id"].to_pylist(), batch["input_hash"].to_pylist(), strict=True))
+    for user in BlockList(work.erasure).read().among(hashes.copy()):
+        del hashes[user]
     if not hashes:
         raise PublicationRefused(f"the embeddings of {ds} are empty: {folder} holds no row.")
     if len(versions) > 1:

@@ -1,6 +1,8 @@
 """Erasing a user: out of every place, no id left in any file, and nothing else touched."""
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from audience_doubles import USERS, made, new, published, serving
-from serving_doubles import DAY, embedded, user_name, write_embeddings
+from serving_doubles import DAY, embedded, user_name, write_embeddings, write_features
 
 from feature_repo.contracts.blocklist import BlockList
 from feature_repo.contracts.settings import Settings
@@ -92,6 +94,8 @@ def test_feast_finds_all_others(done):
     assert online.of(user_name(8))
     with pytest.raises(UserWithoutFeatures):
         online.of(GONE)
+    with closing(sqlite3.connect(settings.work.feast / "online.db")) as database:
+        assert database.execute("PRAGMA freelist_count").fetchone()[0] == 0, "no page keeps what was deleted"
 
 
 def test_tables_lose_one_row_each_and_keep_their_schema(done):
@@ -147,6 +151,20 @@ def test_what_is_no_id_is_refused(tmp_path, user):
     with pytest.raises(InvalidRequest, match="a user id must "):
         erase(Settings(workdir=str(tmp_path)), None, user)
     assert not (tmp_path / "erasure" / "blocked").exists()
+
+
+def test_what_a_job_wrote_back_meanwhile_goes_neither_online_nor_into_the_index(tmp_path):
+    settings = published(tmp_path)
+    erased(settings)
+    write_embeddings(settings.work, DAY, embedded(USERS))
+    write_features(settings, DAY, USERS)
+
+    with open_index(settings) as index:
+        assert publish(index, settings.work, DAY).users == USERS - 1
+        assert index.vectors("users_v1", [GONE]) == {}
+    with pytest.raises(UserWithoutFeatures):
+        OnlineFeatures(settings).of(GONE)
+    assert len(erased(settings).left) == 0, "and the tables lose the user again"
 
 
 def test_any_id_can_be_erased(tmp_path):

@@ -257,3 +257,27 @@ def test_the_texts_of_a_users_life_are_rendered_as_jobs_render_them(tmp_path):
 def test_a_known_text_is_the_users_alone_unless_a_row_of_another_names_it(tmp_path):
     other = parquet(tmp_path / "p.parquet", user_id=["b"], text_key=[2])
     assert texts.only_of(ANNA, [other], known=[1, 2]).tolist() == [1]
+
+
+def test_a_list_loses_the_lines_about_the_user_and_no_line_that_has_the_same_number(tmp_path):
+    person = Person("1234")
+    (tmp_path / "a.csv").write_bytes(b'rank,user_id,score\r\n1,1234,0.5\r\n1234,"5,6",0.1234\r\n')
+    (tmp_path / "b.jsonl").write_text('{"user_id": "1234"}\n{"user_id": "5", "rank": 1234}\n')
+    (tmp_path / "c.csv").write_text("who\n1234\n0.1234\n1234.5\n12345\n")
+
+    assert lines.unlist(person, sorted(tmp_path.iterdir())) == 3
+
+    assert (tmp_path / "a.csv").read_bytes() == b'rank,user_id,score\r\n1234,"5,6",0.1234\r\n'
+    assert (tmp_path / "b.jsonl").read_text() == '{"user_id": "5", "rank": 1234}\n'
+    assert (tmp_path / "c.csv").read_text() == "who\n0.1234\n1234.5\n12345\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "b.jsonl", "c.csv"]
+
+
+def test_a_log_is_written_over_in_place_so_that_its_writer_goes_on(tmp_path):
+    path = tmp_path / "step.log"
+    with path.open("ab") as writer:
+        writer.write(b"about anna-1\n")
+        writer.flush()
+        assert lines.mask(ANNA, [path]) == 1
+        writer.write(b"and on\n")
+    assert path.read_text() == "about ******\nand on\n"

@@ -23,12 +23,12 @@ NOBODY = "none"
 
 @dataclass(frozen=True)
 class Caller:
-    """`limited`: came with a key, whose requests are counted."""
+    """`known`: came with a key, whose requests are counted."""
 
     tenant: Tenant
     key_id: str
     role: Role
-    limited: bool = True
+    known: bool = True
 
 
 class Callers:
@@ -54,7 +54,7 @@ class Callers:
             if needs is not None:
                 raise Unauthorized("the key is not valid.", invalid=True)
         if needs is None or (not self.required and needs < Role.ADMIN):
-            return Caller(next(iter(self.tenants.values())), NOBODY, Role.ANALYST, limited=False)
+            return Caller(next(iter(self.tenants.values())), NOBODY, Role.ANALYST, known=False)
         if not self._usable():
             raise AdminDisabled("this server was started without an admin key.")
         raise Unauthorized("the request carries no key.")

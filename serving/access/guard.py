@@ -76,7 +76,7 @@ class Guard:
         caller = self._callers.of(scope, needs=asked.rule.role if asked.rule else None)
         scope.setdefault("state", {})["caller"] = caller
         if asked.rule:
-            if caller.limited:
+            if caller.known:
                 self._rate.take(f"{caller.tenant.name}/{caller.key_id}")
             if caller.role < asked.rule.role:
                 raise Forbidden(

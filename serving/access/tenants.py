@@ -1,6 +1,6 @@
 """Tenants as they are served: a desk, the audiences and the record of each, in one process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from serving.access.audit import AuditLog
 from serving.access.tenant_file import tenant_settings
 from serving.audiences.service import Audiences, open_audiences
 from serving.desk import Desk
+from serving.errors import ServingError
 
 
 @dataclass(frozen=True)
@@ -38,3 +39,16 @@ def open_tenants(settings: Settings, open_desk: Callable[[Settings], Desk]) -> d
             undo.callback(opened[name].audit.close)
         undo.pop_all()
     return opened
+
+
+def one_ready(tenants: Iterable[Tenant]) -> None:
+    """Returns where any tenant can be answered; one that is new must not turn the others away."""
+    errors: list[ServingError] = []
+    for tenant in tenants:
+        try:
+            tenant.desk.ready()
+        except ServingError as error:
+            errors.append(error)
+        else:
+            return
+    raise type(errors[0])("no tenant of this server can be answered.")

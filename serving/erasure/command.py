@@ -17,7 +17,8 @@ def show_erasure(settings: Settings, user_id: str, *, as_document: bool) -> str:
 def erased(settings: Settings, user_id: str) -> dict[str, Any]:
     settings.require("workdir")
     if server := running.server_of(settings.work):
-        return running.delete(f"{server}/v1/users/{quote(user_id, safe='')}", key=settings.admin_key)
+        key = settings.admin_key or settings.api_key
+        return running.delete(f"{server}/v1/users/{quote(user_id, safe='')}", key=key)
     # Imported late: a running server needs none of it here.
     from serving.erasure.erase import erase
     from serving.index import open_index

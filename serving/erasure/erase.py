@@ -117,7 +117,8 @@ class _Erasure:
 
     def _from_files(self, own: texts.Keys) -> list[Place]:
         gone = tables.drop(self._root, tables.Drop(self.person, tuple(own.tolist())), without=self._apart)
-        others = [path for path in files_below(self._root, without=self._apart) if path.suffix != ".parquet"]
+        records = [self.settings.work.audit, self.settings.work.keys.parent]  # no id is ever written there
+        others = [p for p in files_below(self._root, without=[*self._apart, *records]) if p.suffix != ".parquet"]
         listed, masked = lines.unlist(self.person, others), lines.mask(self.person, others)
         return [
             Place("tables", gone.rows, "rows", f"{gone.files} files written anew" if gone.files else ""),

@@ -1,10 +1,13 @@
 """One user out of files of text: masked in logs, line by line out of lists."""
 
+import csv
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from serving.erasure.person import Person
+from serving.erasure.search import USER
 
 LOGS = (".log", ".out", ".err", ".txt")
 LISTS = (".csv", ".jsonl")
@@ -32,17 +35,20 @@ def _masked(person: Person, path: Path) -> int:
 
 
 def unlist(person: Person, paths: Iterable[Path]) -> int:
-    """Exports and the like below the work directory without the lines that name the user; returns how many went."""
+    """Exports and the like below the work directory without the lines about the user; returns how many went.
+
+    A line is about its `user_id`, where it has one, else about every id in it.
+    """
     return sum(_unlisted(person, path) for path in paths if path.suffix in LISTS)
 
 
 def _unlisted(person: Person, path: Path) -> int:
-    if not person.is_findable:
-        return 0
     draft, gone = path.with_name(f".{path.name}.erasing"), 0
     with path.open("rb") as source, draft.open("wb") as target:
+        header = next(csv.reader([_text(source.readline())]), []) if path.suffix == ".csv" else []
+        source.seek(0)
         for line in source:
-            if person.pattern.search(line):
+            if _is_about(person, line, header):
                 gone += 1
             else:
                 target.write(line)
@@ -51,3 +57,24 @@ def _unlisted(person: Person, path: Path) -> int:
     else:
         draft.unlink()
     return gone
+
+
+def _is_about(person: Person, line: bytes, header: list[str]) -> bool:
+    named = _user_of(line, header)
+    return person.in_bytes(line) if named is None else named == person.user_id
+
+
+def _user_of(line: bytes, header: list[str]) -> str | None:
+    """The user id of a line of CSV or JSON; None where it has none."""
+    if USER in header:
+        fields = next(csv.reader([_text(line)]), [])
+        return fields[header.index(USER)] if len(fields) == len(header) else None
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return None
+    return str(told[USER]) if isinstance(told, dict) and USER in told else None
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip("\r\n")

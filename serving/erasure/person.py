@@ -37,12 +37,12 @@ class Person:
 
     @cached_property
     def pattern(self) -> re.Pattern[bytes]:
-        """The id in bytes: as it is, as JSON or a web address writes it, and not as a part of another id."""
+        """The id in bytes: as it is, as JSON or a web address writes it, and not as a part of another id or number."""
         spelled = {self.user_id, json.dumps(self.user_id)[1:-1], quote(self.user_id), quote(self.user_id, safe="")}
         either = b"|".join(re.escape(each.encode()) for each in sorted(spelled, key=len, reverse=True))
         if len(self.user_id.encode()) >= _UNMISTAKABLE:
             return re.compile(either)
-        return re.compile(rb"(?<![0-9A-Za-z_-])(?:" + either + rb")(?![0-9A-Za-z_-])")
+        return re.compile(rb"(?<![0-9A-Za-z_-])(?<![0-9]\.)(?:" + either + rb")(?![0-9A-Za-z_-])(?!\.[0-9])")
 
     @property
     def is_findable(self) -> bool:

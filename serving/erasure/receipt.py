@@ -58,9 +58,7 @@ def printed(told: dict[str, Any]) -> str:
     lines += _listed("the source lake is its owner's; the user is still in these files of it", told["source_lake"])
     lines += _listed("not searched", told["not_searched"])
     lines += _listed("receivers of these exports have the user", [each["id"] for each in told["delivered_exports"]])
-    lines += _listed(
-        "calibrated anew by `python -m model.calibration` or the next training", told["calibrations_dropped"]
-    )
+    lines += _listed("models that answer uncalibrated until the next training", told["calibrations_dropped"])
     if told["suppression_list"]:
         lines.append(f"the suppression list {told['suppression_list']} names the user; it is its owner's")
     return "\n".join([*lines, f"receipt of {told['user'][:12]}..., {told['erased_at']}"])

@@ -35,9 +35,7 @@ class ReceiptMessage(Response):
     known: bool = Field(description="the user was found somewhere")
     newly_blocked: bool
     places: list[PlaceMessage]
-    calibrations_dropped: list[str] = Field(
-        description="models that answer uncalibrated until they are calibrated anew"
-    )
+    calibrations_dropped: list[str] = Field(description="models that answer uncalibrated until the next training")
     delivered_exports: list[DeliveryMessage] = Field(description="what receivers have is theirs to erase")
     left: list[str] = Field(description="files of the work directory in which the id still occurs")
     source_lake: list[str] = Field(description="files of the lake that hold the user; the lake is its owner's")
