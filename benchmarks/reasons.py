@@ -31,9 +31,11 @@ from model.baselines.candidates import candidates
 from model.data import Columns, open_pairs
 from model.evaluation.runs import Run, open_run
 from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
+from model.leave_one_out import fitted_gain
 from serving.audience import Scored
 from serving.question import Asked
 from serving.reasons import MOST_EXPLAINED, MOST_REASONS, Reasons
+from serving.targeting import FITTED
 from serving.texts import read_texts
 from spark_jobs.synthetic.people import LAPSE, person
 from spark_jobs.synthetic.stories import EVENT_COLUMNS, events
@@ -113,10 +115,17 @@ def any_events(columns: Columns, counts: "np.ndarray", g: np.random.Generator) -
     return dict(zip(real, np.split(gone_BN, widths[:-1], axis=1), strict=True))
 
 
-def explained(run: Run, work: Workdir, demand: Any, users: Sequence[str], score_B: "np.ndarray") -> list[list[int]]:
-    """The keys of each user's reasons, as the service finds them."""
+def service(run: Run, work: Workdir) -> Reasons:
+    """What finds reasons in the service, without when they happened."""
+    chosen = np.random.default_rng(0).permutation(len(run.places))[:FITTED]
+    texts = [run.users.texts[row] for row in chosen]
+    gain = fitted_gain(run.model, run.vectors, run.users.vectors[chosen], texts)
+    return Reasons(run.model, run.vectors, read_texts(work, run.cutoff), NoTimes(), gain)  # type: ignore[arg-type]
+
+
+def explained(told: Reasons, run: Run, demand: Any, users: Sequence[str], score_B: "np.ndarray") -> list[list[int]]:
+    """The keys of each user's reasons."""
     places = [run.place(user) for user in users]
-    told = Reasons(run.model, run.vectors, read_texts(work, run.cutoff), NoTimes())  # type: ignore[arg-type]
     found: dict[str, Any] = {}
     scored = [
         Scored(user, score, 0.0, (score,), run.users.texts[place])
@@ -166,7 +175,7 @@ def of_run(
 ) -> Iterator[dict[str, Any]]:
     """One scenario after the other, all of one cut-off."""
     run, pairs = open_run(work, scenarios[0].cutoff), open_pairs(work.pairs)
-    seed = seed_of(given.lake)
+    seed, told = seed_of(given.lake), service(run, work)
     planted: dict[str, dict[str, set[int]]] = {}
     for scenario in scenarios:
         (demand,) = run.model.read_demands([scenario.demand], run.cutoff)
@@ -174,7 +183,7 @@ def of_run(
         label = labels[scenario.id]
         ranked = sorted((user for user in label if user in run.places), key=lambda u: (-score_B[run.place(u)], u))
         best = ranked[: sum(label.values())]
-        keys = explained(run, work, demand, best, score_B)
+        keys = explained(told, run, demand, best, score_B)
         g = np.random.default_rng(text_key(scenario.id))
         drawn = np.sort(g.permutation(len(best))[: given.users])
         columns = candidates(work, run.cutoff, [best[at] for at in drawn], pairs)

@@ -22,7 +22,7 @@ class Versions(Response):
 
 class ReasonMessage(Response):
     text: str = Field(description="a text of the user's own history")
-    effect: float = Field(description="how much lower the log odds would be without it; the user's vector is held")
+    effect: float = Field(description="how much lower the log odds would be without it; in part an estimate")
     probability_effect: float = Field(description="how much lower the probability would be without it")
     source: str = Field(description="the source of the newest event with this text; empty where none is online")
     count: int = Field(description="how many such events the online store holds")

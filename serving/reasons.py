@@ -1,7 +1,7 @@
 """Why a user is in an audience: the texts of the history without which the score would be lower, and by how much.
 
-The effect of a text is exact for late interaction, of all sentences together (model/leave_one_out.py, combining.py);
-the user's vector, which averages the same texts, is held.
+The effect of a text, on all sentences together, is exact for late interaction and an estimate for the user's vector,
+which averages the same texts (model/leave_one_out.py, combining.py).
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.leave_one_out import drops
+from model.leave_one_out import late_drops, mean_drops, products
 from serving.audience import Demand, DemandModel, Reason, Scored
 from serving.combining import answered
 from serving.history import Event
@@ -32,12 +32,14 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Reasons:
-    """Of the users of one collection: `vectors` are those of its texts."""
+    """Of the users of one collection: `vectors` are those of its texts, `gain` is how much a user's vector is their
+    mean."""
 
     model: DemandModel
     vectors: Any
     texts: TextTable
     features: OnlineFeatures
+    gain: float
 
     def of(
         self, users: Sequence[Scored], asked: Sequence[Asked], demands: Sequence[Demand]
@@ -72,10 +74,11 @@ class Reasons:
         lengths = np.array([len(user.texts[0]) for user in users])
         with_all = [np.repeat([user.each[at] for user in users], lengths) for at in range(len(demands))]
         known = np.unique(keys)
-        without = [
-            scores - drops(self.model.asked(demand, self.vectors, known), keys, weights, lengths)
-            for scores, demand in zip(with_all, demands, strict=True)
-        ]
+        without = []
+        for scores, demand in zip(with_all, demands, strict=True):
+            late = late_drops(self.model.asked(demand, self.vectors, known), keys, weights, lengths)
+            own = products(self.model, self.vectors, known, demand)[np.searchsorted(known, keys)]
+            without.append(scores - late - self.gain * mean_drops(own, weights, lengths))
         before, after = (answered(self.model.probabilities, asked, each) for each in (with_all, without))
         return before[0] - after[0], before[1] - after[1]
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from model.calibration.size import Expected, expected
+from model.leave_one_out import fitted_gain
 from model.scores import inner_products
 from serving.audience import (
     Audience,
@@ -47,6 +48,8 @@ F = TypeVar("F", Scored, Hit)
 NEGATIVES_PER_POSITIVE = 4
 POPULATION = 1_000
 """How many users say what is usual: for seeds, for the size of an audience, and for what its members did more."""
+FITTED = 300
+"""So many of these say how much a user's vector is the mean of the user's texts."""
 SAMPLED = 10
 """So many users of a preview are shown."""
 TEXTS_SHOWN = 5
@@ -204,6 +207,11 @@ class Targeting:
         users, (_, texts) = self._usual
         return Rest(self.texts, {user: keys for user, (keys, _) in zip(users, texts, strict=True)})
 
+    @cached_property
+    def _gain(self) -> float:
+        _, (vectors, texts) = self._usual
+        return fitted_gain(self.model, self.vectors, vectors[:FITTED], texts[:FITTED])
+
     def _why(self, users: Sequence[Scored]) -> tuple[Trait, ...]:
         return self._rest.traits({user.user_id: user.texts[0] for user in users})
 
@@ -215,7 +223,7 @@ class Targeting:
     def _audience(
         self, users: Sequence[Scored], asked: Sequence[Asked], demands: Sequence[Demand], demand: str
     ) -> Audience:
-        reasons = Reasons(self.model, self.vectors, self.texts, self.features).of(users, asked, demands)
+        reasons = Reasons(self.model, self.vectors, self.texts, self.features, self._gain).of(users, asked, demands)
         members = (Member(u.user_id, u.score, u.probability, reasons.get(u.user_id, ())) for u in users)
         return Audience(
             users=tuple(members),

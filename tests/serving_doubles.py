@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +48,7 @@ class WordModel:
 
     version: str
     metadata = MappingProxyType({"currency": "EUR", "windows": {"horizon_days": 30}})
+    recipe = SimpleNamespace(embedding=WORDS)  # no vector is a mean of texts
 
     @classmethod
     def load(cls, folder: Path) -> "WordModel":

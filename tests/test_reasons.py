@@ -9,7 +9,7 @@ import pytest
 from serving_doubles import WordModel, words_vector
 
 from feature_repo.contracts.templates import text_key
-from model.leave_one_out import drops
+from model.leave_one_out import fitted_gain, late_drops, mean_drops, products
 from model.rewriting.document import OR
 from model.scores import Asked as AskedOfTexts
 from serving.audience import Scored
@@ -21,6 +21,13 @@ from serving.texts import TextTable
 DAY = date(2024, 6, 1)
 HISTORY = ("picnic basket", "garden plant", "lunch bag", "cake stand")
 PICNIC, GARDEN = Asked("picnic basket"), Asked("garden plant")
+
+
+class Vector:
+    """A demand of this text part."""
+
+    def __init__(self, part: np.ndarray) -> None:
+        self.vector = np.concatenate([[0.0], part, [0.0]]).astype(np.float32)
 
 
 class Online:
@@ -58,7 +65,7 @@ def reasons(texts=HISTORY, asked=(PICNIC,), users=("u",), known=HISTORY):
     found = [scored(model, user, texts, asked) for user in users]
     keys = np.array(sorted(map(text_key, known)), np.int64)
     table = TextTable(keys, pa.array(sorted(known, key=text_key)))
-    return Reasons(model, None, table, Online()).of([user for user, _ in found], asked, found[0][1])
+    return Reasons(model, None, table, Online(), 1.0).of([user for user, _ in found], asked, found[0][1])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -69,7 +76,7 @@ def test_the_drop_of_a_text_is_the_score_less_the_score_without_it(seed):
     weights = [g.uniform(0, 3, n).astype(np.float32) for n in lengths]
 
     found = np.split(
-        drops(asked, np.concatenate(keys), np.concatenate(weights), np.array(lengths)), np.cumsum(lengths)[:-1]
+        late_drops(asked, np.concatenate(keys), np.concatenate(weights), np.array(lengths)), np.cumsum(lengths)[:-1]
     )
 
     def late(own, weight) -> float:
@@ -83,7 +90,55 @@ def test_the_drop_of_a_text_is_the_score_less_the_score_without_it(seed):
 
 def test_without_late_interaction_no_text_moves_the_score():
     none = np.zeros(0)
-    assert drops(asked_of_texts(0, floor_H=none, gain_H=none), np.array([7]), np.ones(1), np.array([1])).tolist() == [0]
+    assert late_drops(
+        asked_of_texts(0, floor_H=none, gain_H=none), np.array([7]), np.ones(1), np.array([1])
+    ).tolist() == [0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_drop_of_a_mean_is_the_mean_less_the_mean_without_the_text(seed):
+    g = np.random.default_rng(seed)
+    lengths = np.array([4, 0, 1, 9])
+    product, weight = g.standard_normal(14), g.uniform(0.1, 3, 14).astype(np.float32)
+
+    found = mean_drops(product, weight, lengths)
+
+    at = 0
+    for length in lengths.tolist():
+        own, mine = product[at : at + length], weight[at : at + length].astype(float)
+        for n in range(length):
+            rest = np.average(np.delete(own, n), weights=np.delete(mine, n)) if length > 1 else 0.0
+            assert found[at + n] == pytest.approx(np.average(own, weights=mine) - rest, abs=1e-6)
+        at += length
+
+
+def test_the_gain_is_found_where_vectors_are_means_of_texts(trained, texts):
+    g = np.random.default_rng(0)
+    owned = [np.sort(g.choice(texts.keys, int(g.integers(1, 9)), replace=False)) for _ in range(40)]
+    weighted = [(keys, g.uniform(0.5, 2, len(keys)).astype(np.float32)) for keys in owned]
+    (demand,) = trained.read_demands(["coffee fans"], DAY)
+    width = len(demand.vector) - 2
+    users = np.zeros((40, width + 2), np.float32)
+    unit = np.eye(width, dtype=np.float32)
+    axes = [products(trained, texts, texts.keys, Vector(row)) for row in unit]
+    place = {key: at for at, key in enumerate(texts.keys.tolist())}
+    for row, (keys, weights) in enumerate(weighted):
+        columns = [place[key] for key in keys.tolist()]
+        users[row, 1:-1] = 0.3 + 2.5 * np.average(np.stack(axes, 1)[columns], axis=0, weights=weights)
+
+    assert fitted_gain(trained, texts, users, weighted) == pytest.approx(2.5, rel=1e-4)
+    assert fitted_gain(trained, texts, users[:1], weighted[:1]) == 0.0
+    assert fitted_gain(WordModel("v1"), texts, users, weighted) == 0.0
+
+
+def test_the_products_are_those_of_texts_turned_as_users_are(trained, texts):
+    (demand,) = trained.read_demands(["coffee fans"], DAY)
+    turned = trained.text.space.turned(trained.centred(texts)[1:], trained.recipe.served).numpy()
+
+    found = products(trained, texts, texts.keys, demand)
+
+    np.testing.assert_allclose(found, turned @ demand.vector[1:-1], atol=1e-5)
+    assert products(WordModel("v1"), texts, texts.keys, demand).tolist() == [0.0] * len(texts.keys)
 
 
 def test_a_reason_tells_its_effect_its_source_and_when():
