@@ -22,15 +22,18 @@ import numpy as np
 import pytest
 import uvicorn
 from audience_doubles import USERS, open_desk, published
+from hostile import HOSTILE
 from serving_doubles import DAY, WordModel, bought, embedded, write_embeddings
 
 from feature_repo.contracts.settings import Settings
 from model.scores import inner_products
 from serving import running
 from serving.app import create_app
+from serving.expressions import among, not_among
 from serving.index import open_index
 from serving.publish import publish, rollback
 from serving.question import Question
+from serving.rows import UNASKABLE
 
 ASKERS = 8
 NEXT = DAY + timedelta(days=1)
@@ -165,6 +168,18 @@ def serving(settings: Settings) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@pytest.mark.slow
+def test_no_hostile_id_or_value_is_more_than_a_value_on_a_milvus_server(tmp_path, milvus_server):
+    settings = replace(published(tmp_path), milvus_uri=milvus_server)
+    with open_index(settings) as index:
+        publish(index, settings.work, DAY)
+        texts = [text for text in HOSTILE if not UNASKABLE.search(text)]
+        assert index.vectors("users_v1", texts) == {}
+        for text in texts:
+            assert index.count("users_v1", among([text])) == 0, text
+            assert index.count("users_v1", not_among([text])) == USERS, text
 
 
 @pytest.mark.slow
