@@ -416,6 +416,12 @@ def test_the_record_says_who_did_what_and_never_what_was_typed(client, settings,
             assert b"secret-user-1" not in held, path
 
 
+def test_a_fault_of_the_server_is_recorded_as_one(client, settings, keys, monkeypatch):
+    monkeypatch.setattr(Desk, "features_of", lambda *_: 1 / 0)
+    assert client.get("/v1/users/u001/features", headers=keys["analyst"]).status_code == 500
+    assert audited(settings)[-1]["status"] == 500
+
+
 def test_the_record_is_one_file_a_day_that_nobody_else_reads(tmp_path, monkeypatch, caplog):
     from serving.access import audit
 

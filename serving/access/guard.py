@@ -68,6 +68,9 @@ class Guard:
                 await Limited(self._app)(scope, receive, told)
         except ServingError as error:
             await problem_of(Request(scope), error)(scope, receive, told)
+        except Exception:
+            told.status = 500  # said by who is outside of the guard
+            raise
         finally:
             if asked.rule:
                 self._record(scope, asked, caller, told.status, noted, time.perf_counter() - began)
