@@ -18,6 +18,7 @@ from serving.audiences.router import router as audiences_router
 from serving.desk import Desk, open_desk
 from serving.erasure.router import router as erasure_router
 from serving.errors import ServingError
+from serving.page.files import mount_page
 from serving.page.routes import router as page_router
 from serving.telemetry import router as telemetry_router
 from serving.telemetry import tracing
@@ -60,4 +61,5 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     app.add_middleware(Told)
     for part in (router, users_router, audiences_router, erasure_router, page_router, telemetry_router.router):
         app.include_router(part)
+    mount_page(app)
     return app

@@ -35,9 +35,9 @@ MOST_EXCLUDED = 10_000
 
 
 class Request(BaseModel):
-    """Unknown fields are refused: a misspelt limit must not be a missing one."""
+    """Unknown fields are refused: a misspelt limit must not be a missing one. So is what is of another type."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, strict=True)
 
 
 class FilterMessage(Request):
@@ -99,4 +99,4 @@ class LookalikeRequest(Request):
 
 
 class PublishRequest(Request):
-    ds: Annotated[date, Field(description="the day of the embeddings")]
+    ds: Annotated[date, Field(strict=False, description="the day of the embeddings")]

@@ -1,12 +1,15 @@
 """Errors as application/problem+json: a stable code, the facts, the next step."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from feature_repo.contracts.errors import FoundError
 from serving.answers import Problem
@@ -14,6 +17,7 @@ from serving.errors import InvalidRequest, ServingError
 from serving.telemetry.requests import REQUEST_ID_HEADER
 
 MEDIA_TYPE = "application/problem+json"
+_PARAMETER = re.compile(r"\{[^}]*\}")
 
 
 def documented(*errors: type[ServingError]) -> dict[int | str, dict[str, Any]]:
@@ -45,20 +49,34 @@ def _found_error(request: Request, error: Exception) -> JSONResponse:
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     told = "; ".join(f"{'.'.join(str(at) for at in e['loc'])}: {e['msg']}" for e in error.errors())
-    known = InvalidRequest(f"the request is not valid: {told}.")
-    return problem_response(request, status=known.status, code=known.code, detail=known.detail, hint=known.hint)
+    return problem_of(request, InvalidRequest(f"the request is not valid: {told}."))
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:
+    """A body that cannot be parsed is an invalid request like any other."""
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return problem_of(request, InvalidRequest("the request is not valid: its body cannot be parsed."))
     code = HTTPStatus(error.status_code).name.lower()
-    return problem_response(
+    answer = problem_response(
         request,
         status=error.status_code,
         code=code,
         detail=f"{request.method} {request.url.path}: {error.detail}.",
         hint="See /docs for the routes and their methods.",
     )
+    answer.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(_allowed(request))
+    return answer
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of the path, by the most specific of the templates that it fits: several routes may share one."""
+    routes = [route for route in request.app.routes if isinstance(route, APIRoute)]
+    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    closest = max((route.path for route in fitting), key=lambda path: len(_PARAMETER.sub("", path)), default="")
+    return sorted({method for route in fitting if route.path == closest for method in route.methods})
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

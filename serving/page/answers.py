@@ -6,7 +6,7 @@ from pydantic import Field
 
 from serving.answers import Response, Versions
 
-Place = Annotated[tuple[float, float], Field(description="x and y; the sample lies within [-1, 1]")]
+Place = Annotated[list[float], Field(min_length=2, max_length=2, description="x and y; the sample lies within [-1, 1]")]
 
 
 class ExampleMessage(Response):

@@ -91,9 +91,10 @@ def _frequent(settings: Settings, targeting: Targeting, reader: Reader) -> Itera
                 continue
             said |= words
             sentence = PHRASES[source].format(item)
+            origin = f"{users:,} of {read:,} users had {item!r} lately"
             if left == most and (narrowed := _narrowed(reader, sentence)):
-                yield Example(narrowed, f"{item!r} and a column of the profiles")
-            yield Example(sentence, f"{users:,} of {read:,} users had {item!r} lately")
+                sentence, origin = narrowed, f"{origin}; narrowed by a column of the profiles"
+            yield Example(sentence, origin)
             left -= 1
 
 

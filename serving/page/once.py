@@ -19,9 +19,8 @@ class Once(Generic[T]):
         self._kept: WeakKeyDictionary[Desk, tuple[Targeting, T]] = WeakKeyDictionary()
         self._turn = threading.Lock()
 
-    def of(self, desk: Desk) -> T:
-        """For what the desk answers by now. Raises what `desk.ready` raises."""
-        targeting = desk.ready()
+    def of(self, desk: Desk, targeting: Targeting) -> T:
+        """For what the desk answers by."""
         with self._turn:
             kept = self._kept.get(desk)
             if kept is None or kept[0] is not targeting:

@@ -18,6 +18,7 @@ from serving.page.examples import offer_of
 from serving.page.once import Once
 from serving.page.projection import MOST_LIT, map_of, placed
 from serving.problems import documented
+from serving.targeting import Targeting
 
 _UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
 _MISREAD = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
@@ -30,23 +31,27 @@ router = APIRouter(tags=["page"])
 @router.get("/v1/examples", response_model=ExamplesMessage, responses=documented(*_UNREADY))
 def examples(desk: TheDesk) -> Any:
     """Sentences that this lake offers to begin with, and the columns to filter by."""
-    return vars(_offers.of(desk)) | _versions(desk)
+    targeting = desk.ready()
+    return vars(_offers.of(desk, targeting)) | _versions(targeting)
 
 
 @router.get("/v1/map", response_model=MapMessage, responses=documented(*_UNREADY))
 def user_map(desk: TheDesk) -> Any:
     """A random sample of the users in two dimensions: those close to each other did similar things."""
-    drawing = _maps.of(desk)
-    return {"points": drawing.points, "explained": drawing.explained, "users": drawing.users, **_versions(desk)}
+    targeting = desk.ready()
+    drawing = _maps.of(desk, targeting)
+    told = {"points": drawing.points, "explained": drawing.explained, "users": drawing.users}
+    return told | _versions(targeting)
 
 
 @router.post("/v1/map", response_model=LitMessage, responses=documented(*_UNREADY, *_MISREAD, *_FILTERED))
 def light(asked: TargetRequest, desk: TheDesk, caller: TheCaller) -> Any:
     """Where the first members of such an audience lie on the map, best first; never more than 500."""
     refuse_lists(caller, asked.exclude_users)
+    targeting = desk.ready()
     size = min(asked.size, MOST_LIT)
-    found = desk.target(asked.question(), size=size, minimum_probability=asked.minimum_probability)
-    return _lit(desk, [user.user_id for user in found.users], len(found.users))
+    found = desk.target(asked.question(), by=targeting, size=size, minimum_probability=asked.minimum_probability)
+    return _lit(desk, targeting, [user.user_id for user in found.users], len(found.users))
 
 
 @router.get(
@@ -60,14 +65,14 @@ def stored(
     """Where the first members of a stored audience lie on today's map, best first; never more than 500."""
     audience = audiences.ready(audience_id)
     members = (member.user_id for page in audiences.store.members(audience.id) for _, member in page)
-    return _lit(desk, list(islice(members, MOST_LIT)), audience.size)
+    return _lit(desk, desk.ready(), list(islice(members, MOST_LIT)), audience.size)
 
 
-def _lit(desk: Desk, users: list[str], size: int) -> dict[str, Any]:
-    return {"points": placed(desk.ready(), _maps.of(desk), users), "size": size, **_versions(desk)}
+def _lit(desk: Desk, targeting: Targeting, users: list[str], size: int) -> dict[str, Any]:
+    points = placed(targeting, _maps.of(desk, targeting), users)
+    return {"points": points, "size": size, **_versions(targeting)}
 
 
-def _versions(desk: Desk) -> dict[str, Any]:
-    publication = desk.ready().publication
+def _versions(targeting: Targeting) -> dict[str, Any]:
     names = ("model_version", "collection", "ds", "template_version")
-    return {name: getattr(publication, name) for name in names}
+    return {name: getattr(targeting.publication, name) for name in names}

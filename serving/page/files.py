@@ -1,0 +1,38 @@
+"""The files of the page, under a policy that lets them load nothing and reach nobody but this server."""
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+FOLDER = Path(__file__).parent / "static"
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",  # asked for again with its ETag, so that a new release is not mixed with an old one
+}
+
+
+class _Files(StaticFiles):
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(HEADERS)
+        return response
+
+
+def mount_page(app: FastAPI) -> None:
+    """The page at `/`, its files at `/page`. They hold nothing of anybody, so they are no routes that ask for a key."""
+    app.add_route("/", _page, include_in_schema=False)
+    app.mount("/page", _Files(directory=FOLDER))
+
+
+def _page(request: Request) -> Response:
+    return FileResponse(FOLDER / "index.html", headers=HEADERS)

@@ -1,0 +1,229 @@
+// One saved audience: its promise, its members, its export, and what became of it.
+
+import { call, download, send } from "./api.js";
+import { outcomePanel } from "./backtest.js";
+import { $, h, show } from "./dom.js";
+import { UserMap } from "./map.js";
+import { people } from "./people.js";
+import { counts, diagnostics, promise } from "./promise.js";
+import { UNFINISHED } from "./saved.js";
+import { isAbort, problemBox } from "./told.js";
+import { users } from "./words.js";
+
+const AGAIN_MS = 700;
+const SHOWN = 10;
+const FORMATS = [
+  ["csv", "CSV"],
+  ["parquet", "Parquet"],
+  ["jsonl", "JSON lines"],
+];
+const QUESTION = ["demand", "sentences", "conditions", "filters", "minimum_probability"];
+
+export class Audience {
+  async open(id) {
+    this.close();
+    this.running = new AbortController();
+    this.id = id;
+    show($("audience"), h("p", { class: "soft" }, "Loading …"));
+    await this.look();
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    this.running?.abort();
+  }
+
+  path(more = "") {
+    return `v1/audiences/${encodeURIComponent(this.id)}${more}`;
+  }
+
+  async look() {
+    const { signal } = this.running;
+    try {
+      const audience = await call("GET", this.path(), { signal });
+      this.title(audience);
+      if (UNFINISHED.includes(audience.status)) {
+        show($("audience"), this.progress(audience));
+        this.timer = setTimeout(() => this.look(), AGAIN_MS);
+      } else if (audience.status === "ready") await this.ready(audience, signal);
+      else
+        show(
+          $("audience"),
+          audience.error ? problemBox(audience.error) : h("p", null, `This audience was ${audience.status}.`),
+          this.remove(audience),
+        );
+    } catch (error) {
+      if (!isAbort(error)) show($("audience"), problemBox(error));
+    }
+  }
+
+  title(audience) {
+    $("audience-title").textContent = audience.name;
+    document.title = `${audience.name} – FOUND`;
+  }
+
+  progress(audience) {
+    const problem = h("div");
+    const cancel = async () => {
+      try {
+        await call("POST", this.path(":cancel"), { body: {} });
+        await this.look();
+      } catch (error) {
+        show(problem, problemBox(error));
+      }
+    };
+    const said = audience.status === "queued" ? "Waiting for its turn …" : "Being made …";
+    return h(
+      "div",
+      { class: "panel", role: "status" },
+      h("p", null, said),
+      h("progress", { max: 1, value: audience.progress, "aria-label": "Progress" }),
+      h("p", null, h("button", { type: "button", onclick: cancel }, "Stop making it")),
+      problem,
+    );
+  }
+
+  async ready(audience, signal) {
+    this.members = h("div", null, h("p", { class: "soft" }, "Loading …"));
+    this.map = new UserMap();
+    show(
+      $("audience"),
+      h(
+        "div",
+        { class: "columns" },
+        h("div", null, promise(audience), this.exports(audience), outcomePanel(audience)),
+        h(
+          "div",
+          null,
+          diagnostics(audience),
+          counts(audience),
+          h("section", { class: "panel" }, h("h2", null, "Where they are"), this.map.element),
+        ),
+      ),
+      h("section", { class: "panel wide" }, h("h2", null, "The first of them"), this.members),
+      this.remove(audience),
+    );
+    $("versions").textContent = `Model ${audience.model_version}, index ${audience.collection} as of ${audience.ds}`;
+    await Promise.all([this.people(audience, signal), this.lit(signal)]);
+  }
+
+  async people(audience, signal) {
+    try {
+      const first = await firstMembers(this.path("/members"), signal);
+      show(this.members, people(first, { why: false }));
+      const why = audience.kind === "target" && (await reasons(audience, signal));
+      if (why) show(this.members, people(first.map((each) => ({ ...each, reasons: why.get(each.user_id) }))));
+    } catch (error) {
+      if (!isAbort(error)) show(this.members, problemBox(error));
+    }
+  }
+
+  async lit(signal) {
+    try {
+      await this.map.light(() => call("GET", this.path("/map"), { signal }));
+    } catch (error) {
+      if (!isAbort(error)) show(this.map.element, problemBox(error));
+    }
+  }
+
+  exports(audience) {
+    const problem = h("div");
+    const save = async (event, format) => {
+      event.target.disabled = true;
+      show(problem);
+      try {
+        await download(this.path("/members"), { format }, `${audience.id}.${format}`);
+      } catch (error) {
+        show(problem, problemBox(error));
+      } finally {
+        event.target.disabled = false;
+      }
+    };
+    const held = audience.held_out ? ` without the ${users(audience.held_out)} held out` : "";
+    return h(
+      "section",
+      { class: "panel", "aria-labelledby": "export-title" },
+      h("h2", { id: "export-title" }, "Export"),
+      h("p", { class: "soft" }, `${users(audience.size - audience.held_out)}, best first${held}.`),
+      h(
+        "p",
+        { class: "actions" },
+        FORMATS.map(([format, name]) => h("button", { type: "button", onclick: (event) => save(event, format) }, name)),
+      ),
+      problem,
+    );
+  }
+
+  remove(audience) {
+    const problem = h("div");
+    const name = h("input", { id: "new-name", value: audience.name, required: true, maxlength: 200 });
+    const tried = (act) => async (event) => {
+      event.preventDefault();
+      try {
+        await act();
+      } catch (error) {
+        show(problem, problemBox(error));
+      }
+    };
+    const rename = tried(async () => this.title(await call("PATCH", this.path(), { body: { name: name.value } })));
+    const gone = tried(async () => {
+      await call("DELETE", this.path());
+      location.hash = "#/saved";
+    });
+    const sure = h(
+      "dialog",
+      { "aria-labelledby": "sure" },
+      h("p", { id: "sure" }, `Delete “${audience.name}” with its members and its promise? This cannot be undone.`),
+      h(
+        "p",
+        { class: "actions" },
+        h("button", { type: "button", class: "danger", onclick: gone }, "Delete it"),
+        h("button", { type: "button", onclick: () => sure.close() }, "Keep it"),
+      ),
+    );
+    return h(
+      "section",
+      { class: "panel wide", "aria-label": "Name and removal" },
+      h(
+        "form",
+        { class: "fields", onsubmit: rename },
+        h("div", { class: "field grow" }, h("label", { for: "new-name" }, "Name"), name),
+        h("button", null, "Rename"),
+        h("button", { type: "button", class: "danger", onclick: () => sure.showModal() }, "Delete …"),
+      ),
+      problem,
+      sure,
+    );
+  }
+}
+
+// The first lines of the stream; the rest is not read.
+async function firstMembers(path, signal) {
+  const response = await send("GET", path, { query: { format: "jsonl" }, signal });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (text.split("\n").length <= SHOWN) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    text += value;
+  }
+  reader.cancel();
+  return text
+    .split("\n")
+    .slice(0, SHOWN)
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
+
+// Why, as long as the index that chose them still answers.
+async function reasons(audience, signal) {
+  const asked = Object.fromEntries(
+    QUESTION.filter((name) => audience.request[name] != null).map((name) => [name, audience.request[name]]),
+  );
+  const answer = await call("POST", "v1/audiences:target", {
+    body: { ...asked, size: Math.min(50, Math.max(1, audience.size)) },
+    signal,
+  });
+  if (answer.collection !== audience.collection || answer.ds !== audience.ds) return null;
+  return new Map(answer.users.map((each) => [each.user_id, each.reasons]));
+}
