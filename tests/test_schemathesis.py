@@ -51,6 +51,7 @@ def settings_of(cases: int, phases: tuple[str, ...]) -> SchemathesisConfig:
     return SchemathesisConfig.from_dict(
         {
             "seed": 7,
+            "request-timeout": 120,
             "headers": {"Authorization": f"Bearer {KEY}"},
             "generation": {"max-examples": cases},
             "checks": {"positive_data_acceptance": {"expected-statuses": REFUSED}},
