@@ -1,8 +1,9 @@
 """Milvus filters as templates with parameters: no value of a request is ever part of an expression's text.
 
 A template consists of our own words, of field names that this project made, and of `{v0}`, `{v1}` ... for values. A
-Milvus server binds the values itself (`filter_params`). Milvus Lite knows no templates, so there `bound` writes each
-value as one literal of Milvus' grammar, in one pass over the template: what was written is never read again.
+Milvus server binds the values itself (`filter_params`). Servers before 2.5 and Milvus Lite know no templates, so there
+`bound` writes each value as one literal of Milvus' grammar, in one pass over the template: what was written is never
+read again.
 """
 
 import re

@@ -1,6 +1,7 @@
 """Milvus, on a server or as one file: opening it, calling it, and turning its errors into ours."""
 
 import logging
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,6 +15,8 @@ from serving.errors import IndexLocked, IndexMissing, IndexUnreachable
 from serving.expressions import Expression
 
 T = TypeVar("T")
+TEMPLATES_FROM = (2, 5)
+"""Servers from this version on bind the values of expressions themselves; Milvus Lite does not."""
 
 
 class Milvus:
@@ -23,6 +26,7 @@ class Milvus:
         self.file = Path(uri).absolute() if uri.endswith(".db") and "://" not in uri else None
         self._turn = threading.RLock() if self.file else nullcontext()
         self._client = _open(self.file) if self.file else _connect(uri, token, database)
+        self._binds = self.file is not None or _version(self._client) < TEMPLATES_FROM
 
     @contextmanager
     def client(self) -> Iterator[MilvusClient]:
@@ -39,8 +43,8 @@ class Milvus:
                 raise IndexUnreachable(f"Milvus answered: {error.message}.") from error
 
     def filtered(self, condition: Expression) -> dict[str, Any]:
-        """The client's arguments for a condition. Milvus Lite knows no templates: its values are bound here."""
-        if self.file:
+        """The client's arguments for a condition. Where Milvus knows no templates, their values are bound here."""
+        if self._binds:
             return {"filter": condition.bound()}
         return {"filter": condition.template, "filter_params": dict(condition.params)}
 
@@ -71,6 +75,11 @@ def _connect(uri: str, token: str, database: str) -> MilvusClient:
             return client
     except MilvusException as error:
         raise IndexUnreachable(f"no Milvus server answers at {uri}: {error.message}.") from error
+
+
+def _version(client: MilvusClient) -> tuple[int, int]:
+    major, minor = re.findall(r"\d+", client.get_server_version())[:2]
+    return int(major), int(minor)
 
 
 def _open(file: Path) -> MilvusClient:

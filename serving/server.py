@@ -7,7 +7,6 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
 from serving import running
 from serving.app import create_app
@@ -41,7 +40,4 @@ def server_of(app: FastAPI) -> Server:
 def serve(settings: Settings) -> None:
     """Answers until it is interrupted or terminated."""
     logging.config.dictConfig(log_config(settings.log_format))
-    server = server_of(create_app(settings))
-    server.run()
-    if not server.started:
-        raise FoundError("the server could not start: its log, above, says why.")
+    server_of(create_app(settings)).run()

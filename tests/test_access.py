@@ -2,17 +2,21 @@
 
 import json
 import os
+import socket
 import stat
 import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import httpx
+import psutil
 import pytest
+import uvicorn
 from audience_doubles import USERS, VERSIONS, published, serving
 from fastapi.routing import APIRoute
 from serving_doubles import user_name
-from test_api import open_desk, refused
+from test_api import open_desk, refused, wait_for
 
 from feature_repo.contracts.settings import Settings
 from serving.access import body
@@ -28,6 +32,7 @@ from serving.cli import main
 from serving.desk import Desk
 
 PICNIC = {"demand": "a picnic basket", "size": 20}
+JSON = {"Content-Type": "application/json"}
 SECRET_WORDS = "zanzibar hovercraft eel 7f3a picnic"
 
 
@@ -435,3 +440,54 @@ class Tomorrow(datetime):
     @classmethod
     def now(cls, tz=None):
         return datetime(2099, 1, 1, tzinfo=tz)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_five_times_too_many_questions_are_429_quickly_and_cost_no_memory(tmp_path, port, monkeypatch):
+    """A real server whose model takes 20 ms, eight places, forty clients with large bodies: memory stays as it was."""
+    target = Desk.target
+
+    def slow(*given, **more):
+        time.sleep(0.02)
+        return target(*given, **more)
+
+    monkeypatch.setattr(Desk, "target", slow)
+    made = published(tmp_path, queue_size=7, port=port)
+    asked = PICNIC | {"exclude_users": [f"user-{at:0200}" for at in range(5_000)]}
+    app = create_app(made, open_desk=open_desk)
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_for(lambda: server.started)
+        content = json.dumps(asked).encode()
+        httpx.post(f"http://127.0.0.1:{port}/v1/audiences:target", content=content, headers=JSON, timeout=30)
+        before = psutil.Process().memory_info().rss
+        took: dict[int, list[float]] = {200: [], 429: []}
+
+        def ask() -> None:
+            with httpx.Client(timeout=30) as client:
+                for _ in range(4):
+                    began = time.perf_counter()
+                    answer = client.post(f"http://127.0.0.1:{port}/v1/audiences:target", content=content, headers=JSON)
+                    took[answer.status_code].append(time.perf_counter() - began)
+
+        clients = [threading.Thread(target=ask) for _ in range(40)]
+        for each in clients:
+            each.start()
+        for each in clients:
+            each.join()
+        grown = psutil.Process().memory_info().rss - before
+    finally:
+        server.should_exit = True
+        thread.join()
+
+    assert len(took[200]) + len(took[429]) == 160 and len(took[429]) > 80 and len(took[200]) >= 8
+    assert sorted(took[429])[len(took[429]) // 2] < 0.5
+    assert grown < 150 << 20, f"{grown >> 20} MiB"

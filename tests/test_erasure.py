@@ -284,7 +284,7 @@ def test_the_receipt_names_exports_that_receivers_have(tmp_path):
         sent = exports.create(created.id, url="https://r.example/in", format="csv", now="2024-06-02")
         exports.tried(sent.id, 1)
 
-    told = store.deliveries_of("u00001")
+    told = exports.deliveries_of("u00001")
 
     assert [(each["created_at"], each["url"]) for each in told] == [("2024-06-02", "https://r.example/in")]
 

@@ -70,7 +70,7 @@ def test_an_erased_user_leaves_no_trace_and_does_not_come_back(ran, capsys):
     work = settings.work
     key = text_key(event_text(EVENT_TEMPLATES["searches"], {"query": LETTERS}))
     before = mentions(work.root, GONE)
-    assert {name.split("/")[0] for name in before} >= {"features", "pairs", "feast", "milvus.db", "interests", "logs"}
+    assert {name.split("/")[0] for name in before} >= {"features", ".runs", "feast", "milvus.db", "interests", "logs"}
     assert mentions(work.root, LETTERS) and mentions(work.root, str(key)), "the text is kept, and its key"
 
     assert main(["erase", GONE, "--workdir", settings.workdir, "--lake", settings.lake]) == 0

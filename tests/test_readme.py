@@ -55,7 +55,7 @@ def test_pairs_are_built_by_the_bare_spark_submit(served, tmp_path):
 
 
 def test_the_vectors_and_features_are_ordinary_milvus_and_feast(served):
-    (snippet,) = blocks("python")
+    (snippet,) = [block for block in blocks("python") if "MilvusClient" in block]
     script = of_this_lake(snippet, served) + "\nprint(len(hits[0]), hits[0][0]['user_id'])\n"
 
     count, user = run([sys.executable, "-W", "ignore", "-c", script], served).split()

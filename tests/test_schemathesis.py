@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import schemathesis
 from audience_doubles import published
@@ -10,11 +11,16 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events, from_schema
-from test_users_router import open_desk
+from serving_doubles import KNOWN, WORDS, answer_by_difference, words_vector
+from test_users_router import EmbeddingModel
 
-from feature_repo.contracts.settings import read_settings
+from feature_repo.contracts.settings import Settings, read_settings
+from feature_repo.contracts.templates import text_key
+from model.text_cache import TextTable
 from serving.app import create_app
+from serving.desk import Desk
 from serving.desk import open_desk as open_real_desk
+from serving.index import open_index
 
 KEY = "open sesame"
 GUARDED = {"admin_key": KEY, "require_keys": "always", "requests_per_minute": 0}
@@ -26,6 +32,19 @@ ANY_ID = {
 }
 """A user id may hold slashes: DELETE of this path erases the user whose id ends so."""
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
+
+
+class WholeModel(EmbeddingModel):
+    """Every text is cached."""
+
+    def text_vectors(self, cache):
+        by_key = {text_key(text): words_vector(text) for text in KNOWN}
+        keys = sorted(by_key)
+        return TextTable(np.array(keys), np.stack([np.zeros(WORDS, np.float32), *(by_key[key] for key in keys)]))
+
+
+def open_desk(settings: Settings) -> Desk:
+    return Desk(settings, open_index(settings), load_model=WholeModel.load, answer=answer_by_difference)
 
 
 def settings_of(cases: int, phases: tuple[str, ...]) -> SchemathesisConfig:

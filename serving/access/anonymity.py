@@ -12,7 +12,7 @@ from serving.access.callers import Caller
 from serving.access.errors import Forbidden
 from serving.access.roles import Role
 from serving.audience import Preview
-from serving.audiences.messages import FailureMessage, StoredAudienceMessage
+from serving.audiences.answers import FailureMessage, StoredAudienceMessage
 
 _HIDDEN = "only a key of role analyst is shown it."
 

@@ -50,6 +50,15 @@ class ExportStore:
         with self._database.reading() as db:
             return [Export(*row) for row in db.execute(sql, (audience, self._tenant))]
 
+    def deliveries_of(self, user_id: str) -> list[dict[str, str]]:
+        """The exports of all tenants that were sent with this user in them: what receivers have is theirs to erase."""
+        sql = (
+            "SELECT e.id, e.audience, e.created_at, e.url, e.status FROM exports e JOIN members m USING (audience)"
+            " WHERE m.user_id = ? AND m.holdout = 0 AND e.attempts > 0 ORDER BY e.number"
+        )
+        with self._database.reading() as db:
+            return [dict(row) for row in db.execute(sql, (user_id,))]
+
     def requeue(self) -> None:
         """For the start of the one server of a work directory: a delivery that was cut off is tried again."""
         with self._database.writing() as db:

@@ -1,18 +1,16 @@
-"""What the routes of stored audiences hear and say."""
+"""What the routes of stored audiences hear, and a stored audience as they show it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
-from serving.answers import Response, TraitMessage, Versions
+from serving.audiences.answers import Format, SeedNote, StoredAudienceMessage
 from serving.audiences.records import NewAudience, StoredAudience
 from serving.messages import LookalikeRequest, Request, TargetRequest
 
 MOST_TEXTS = 1_000
 Name = Annotated[str, Field(min_length=1, max_length=200, examples=["Picnic, June"])]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
-Format = Literal["csv", "jsonl", "parquet"]
-Status = Literal["queued", "running", "ready", "failed", "cancelled"]
 AudienceId = Annotated[str, Field(min_length=1, max_length=64, examples=["aud_6b61f2ae2be9"])]
 
 _OWN = {"name", "holdout_share", "counts_when"}
@@ -64,105 +62,6 @@ class Compare(Request):
 class CreateExport(Request):
     url: Annotated[str, Field(min_length=1, max_length=2000, examples=["https://crm.example.com/audiences"])]
     format: Format = "jsonl"
-
-
-class PredictionMessage(Response):
-    expected: float = Field(description="how many members will do it")
-    low: int
-    high: int
-    level: float = Field(description="how sure the interval from low to high is, if the probabilities are right")
-    method: str
-
-
-class FindingMessage(Response):
-    code: str
-    message: str
-
-
-class SeedNote(Response):
-    user_id: str
-    note: str = Field(description="'unknown' or 'unlike the others'")
-
-
-class DiagnosticsMessage(Response):
-    findings: list[FindingMessage] = Field(default_factory=list)
-    figures: dict[str, float] = Field(default_factory=dict)
-    users: list[SeedNote] = Field(default_factory=list)
-
-
-class FailureMessage(Response):
-    code: str
-    detail: str
-    hint: str
-
-
-class StoredAudienceMessage(Versions):
-    """A stored audience. The versions are empty until it is ready."""
-
-    id: str
-    name: str
-    kind: Literal["target", "lookalike"]
-    created_at: str
-    status: Status
-    progress: float = Field(description="0 to 1")
-    demand: str
-    request: dict[str, Any] = Field(description="what was asked, without its lists of users")
-    size: int
-    holdout_share: float
-    held_out: int = Field(description="how many members no export holds")
-    horizon_days: int = Field(description="the window is [ds + gap_days, ds + gap_days + horizon_days)")
-    gap_days: int
-    counts: dict[str, Any] | None = Field(description="what counts as having done it; fixed before the window")
-    prediction: PredictionMessage | None
-    diagnostics: DiagnosticsMessage | None
-    backtest: dict[str, Any] | None = Field(description="what became of it, once the window has passed")
-    why: list[TraitMessage] | None = Field(description="what the members did more than other users, beyond chance")
-    error: FailureMessage | None
-
-
-class AudiencePage(Response):
-    data: list[StoredAudienceMessage]
-    has_more: bool
-    next_cursor: str | None
-
-
-class DeletedMessage(Versions):
-    id: str
-    deleted: bool
-
-
-class ComparedMessage(Response):
-    audiences: list[StoredAudienceMessage]
-    both: int | None = Field(
-        description="how many users are members of both; null, as what follows, where the overlap, or what is outside "
-        "of it, is smaller than the server's minimum_audience"
-    )
-    jaccard: float | None = Field(description="both / either; 0 where both audiences are empty")
-    shares: list[float] | None = Field(description="the part of each audience that is in the other")
-
-
-class SeedsMessage(Response):
-    positives: list[str]
-    negatives: list[str]
-    rows: int
-    empty: int = Field(description="rows without an id")
-    duplicates: int
-    left_out: int = Field(description="seeds beyond the most that are used; which ones depends on their ids alone")
-
-
-class ExportMessage(Versions):
-    id: str
-    audience: str
-    created_at: str
-    url: str
-    format: Format
-    status: Literal["queued", "running", "delivered", "failed"]
-    attempts: int
-    error: str | None
-
-
-class ExportList(Response):
-    data: list[ExportMessage]
 
 
 def message_of(stored: StoredAudience, notes: list[SeedNote]) -> StoredAudienceMessage:

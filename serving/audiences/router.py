@@ -12,26 +12,22 @@ from serving.access.anonymity import overlap_for, stored_for
 from serving.access.audit import note
 from serving.access.guard import TheCaller, tenant_of
 from serving.audiences import errors as a
-from serving.audiences.exports import Export
-from serving.audiences.formats import MEDIA_TYPES, version_headers
-from serving.audiences.messages import (
+from serving.audiences.answers import (
     AudiencePage,
     ComparedMessage,
-    CreateAudience,
-    CreateExport,
-    CreateLookalike,
     DeletedMessage,
     ExportList,
     ExportMessage,
     Format,
-    Rename,
     SeedNote,
     SeedsMessage,
     Status,
     StoredAudienceMessage,
-    message_of,
 )
+from serving.audiences.exports import Export
+from serving.audiences.formats import MEDIA_TYPES, version_headers
 from serving.audiences.messages import Compare as CompareRequest
+from serving.audiences.messages import CreateAudience, CreateExport, CreateLookalike, Rename, message_of
 from serving.audiences.records import FAILED, UNFINISHED, StoredAudience
 from serving.audiences.seed_files import MOST_BYTES, USER_ID, read_seed_file
 from serving.audiences.service import Audiences

@@ -224,15 +224,6 @@ class AudienceStore:
         self._database.compact()
         return gone
 
-    def deliveries_of(self, user_id: str) -> list[dict[str, str]]:
-        """The exports of all tenants that were sent with this user in them: what receivers have is theirs to erase."""
-        sql = (
-            "SELECT e.id, e.audience, e.created_at, e.url, e.status FROM exports e JOIN members m USING (audience)"
-            " WHERE m.user_id = ? AND m.holdout = 0 AND e.attempts > 0 ORDER BY e.number"
-        )
-        with self._database.reading() as db:
-            return [dict(row) for row in db.execute(sql, (user_id,))]
-
     def _get(self, db: sqlite3.Connection, name: str) -> StoredAudience:
         if found := _one(db, "tenant = ? AND id = ?", (self._tenant, name)):
             return found

@@ -14,6 +14,7 @@ from feature_repo.contracts.blocklist import BlockList
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.user_lists import read_user_list
 from serving.audiences.database import Database
+from serving.audiences.exports import ExportStore
 from serving.audiences.store import AudienceStore
 from serving.erasure import index_rows, lake, lines, models, online, tables, texts
 from serving.erasure.person import Person
@@ -48,9 +49,8 @@ class _Erasure:
     person: Person
 
     def receipt(self, digest: str, fresh: bool, now: str) -> Receipt:
-        store = self._store()
-        delivered = store.deliveries_of(self.person.user_id) if store else []
-        places = [self._from_index(), self._from_online(), self._from_audiences(store)]
+        delivered = ExportStore(found).deliveries_of(self.person.user_id) if (found := self._database()) else []
+        places = [self._from_index(), self._from_online(), self._from_audiences(found)]
         listed, known = tables.tables_below(self._root, without=self._apart), lake.texts_of(self.settings, self.person)
         own = texts.only_of(self.person, listed, known=known)
         past = models.forget(self._root, self.person, own)
@@ -93,13 +93,13 @@ class _Erasure:
         gone = online.forget(self.settings, self.person.user_id)
         return Place("online features", gone, "features", "" if self.settings.online_store == "redis" else "VACUUM")
 
-    def _store(self) -> AudienceStore | None:
+    def _database(self) -> Database | None:
         path = self.settings.work.audiences
-        return AudienceStore(Database(path)) if path.is_file() else None
+        return Database(path) if path.is_file() else None
 
-    def _from_audiences(self, store: AudienceStore | None) -> Place:
-        gone = store.forget(self.person.user_id) if store else 0
-        return Place("stored audiences", gone, "rows", "VACUUM, write-ahead log emptied" if store else "")
+    def _from_audiences(self, found: Database | None) -> Place:
+        gone = AudienceStore(found).forget(self.person.user_id) if found else 0
+        return Place("stored audiences", gone, "rows", "VACUUM, write-ahead log emptied" if found else "")
 
     def _from_texts(self, own: texts.Keys) -> Place:
         """Texts of pairs stay for the moment: calibrations are searched by them."""
