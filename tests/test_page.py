@@ -321,7 +321,7 @@ def test_what_became_of_a_promise_is_beside_it(tab, settings):
 
 
 def test_an_audience_that_is_being_made_shows_how_far_it_is_and_can_be_stopped(tab, settings, monkeypatch):
-    monkeypatch.setattr("serving.audiences.making.Maker.step", lambda self: False)
+    monkeypatch.setattr(AudienceStore, "claim", lambda self: None)
     store = AudienceStore(Database(settings.work.audiences))
     waiting, _ = store.create(new("Waiting"), now=NOW)
     go(tab, f"#/audiences/{waiting.id}")
