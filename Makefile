@@ -42,8 +42,12 @@ work-lake: setup
 serve: setup ## the page and the API, for the WORKDIR of a finished demo
 	@$(settings) $(in_env) found serve
 
-test: lint ## ruff, mypy and every test but the slow ones
+test: lint browser ## ruff, mypy and every test but the slow ones
 	@$(in_env) pytest -n 2 --dist loadfile -m 'not slow'
+
+.PHONY: browser
+browser:
+	@scripts/chromium.sh
 
 test-slow: setup ## the tests that take minutes each
 	@$(in_env) pytest -m slow

@@ -26,6 +26,7 @@ from serving.opening import open_eligibility, open_reader
 from serving.publish import Published, publish, rollback
 from serving.question import Question
 from serving.reloading import Reloading
+from serving.remembered import Remembered
 from serving.rows import Publication
 from serving.similar import Query, Similar, similar
 from serving.targeting import Targeting
@@ -173,6 +174,7 @@ class Desk:
             self._answer,
             reader,
             eligibility,
+            Remembered(self._index, publication.collection, megabytes=self._settings.memory_mb),
             smallest,
         )
 

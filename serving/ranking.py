@@ -13,6 +13,7 @@ from serving.eligibility import Limits
 from serving.errors import AudienceTooLarge
 from serving.index import MOST_USERS, UserIndex
 from serving.question import Asked
+from serving.remembered import Remembered
 from serving.rows import Hit
 from serving.telemetry.stages import stage
 from serving.user_features import OnlineFeatures
@@ -33,6 +34,7 @@ class Ranking:
     collection: str
     features: OnlineFeatures
     vectors: Any
+    rows: Remembered
 
     def best(self, asked: Sequence[Asked], demands: Sequence[Demand], size: int, limits: Limits) -> list[Scored]:
         """The `size` users of the highest scores within the limits, best first, ties by user_id.
@@ -59,14 +61,14 @@ class Ranking:
         hits: dict[str, Hit] = {}
         fewest = length
         for vector in searches:
-            found = self.index.search(self.collection, vector, length, limits.condition)
+            found = self.index.search(self.collection, vector, length, limits.condition, vectors_of=self.rows.vectors)
             fewest = min(fewest, len(found))
             hits |= {hit.user_id: hit for hit in found}
         return list(hits.values()), fewest < length
 
     @stage("rerank")
     def _scored(self, asked: Sequence[Asked], demands: Sequence[Demand], listed: Sequence[Hit]) -> list[Scored]:
-        texts = self.index.weighted_texts(self.collection, [hit.user_id for hit in listed])
+        texts = self.rows.weighted_texts([hit.user_id for hit in listed])
         known = [hit for hit in listed if hit.user_id in texts]
         if not known:
             return []
@@ -86,7 +88,7 @@ class Ranking:
         if len(asked) == 1 and not asked[0].negated:
             yield np.array([hit.score for hit in known])
             return
-        stored = self.index.vectors(self.collection, [hit.user_id for hit in known])
+        stored = self.rows.vectors([hit.user_id for hit in known])
         users = np.stack([stored[hit.user_id] for hit in known]).astype(np.float64)
         for demand in demands:
             yield users @ demand.vector.astype(np.float64)

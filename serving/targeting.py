@@ -37,6 +37,7 @@ from serving.question import NO_QUESTION, Asked, Question
 from serving.ranking import Ranking
 from serving.reading import Reader, Reading
 from serving.reasons import Reasons
+from serving.remembered import Remembered
 from serving.rows import Hit, Publication
 from serving.telemetry.stages import stage
 from serving.texts import TextTable
@@ -72,6 +73,7 @@ class Targeting:
     answer_seeds: SeedAnswerer
     reader: Reader
     eligibility: Eligibility
+    rows: Remembered
     smallest: int = 0
     """No question may single out fewer users; 0 is no limit."""
 
@@ -81,7 +83,7 @@ class Targeting:
 
     @property
     def ranking(self) -> Ranking:
-        return Ranking(self.model, self.index, self.publication.collection, self.features, self.vectors)
+        return Ranking(self.model, self.index, self.publication.collection, self.features, self.vectors, self.rows)
 
     def target(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Audience:
         """The `size` likeliest users of those at or above the minimum probability and within the filters."""
@@ -216,8 +218,7 @@ class Targeting:
         return self._rest.traits({user.user_id: user.texts[0] for user in users})
 
     def _stored(self, users: list[str]) -> Stored:
-        vectors = self.index.vectors(self.publication.collection, users)
-        texts = self.index.weighted_texts(self.publication.collection, users)
+        vectors, texts = self.rows.vectors(users), self.rows.weighted_texts(users)
         return np.stack([vectors[user] for user in users]), [texts[user] for user in users]
 
     def _audience(

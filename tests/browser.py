@@ -48,6 +48,15 @@ def find_browser() -> str | None:
     return os.environ.get("FOUND_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
+def downloaded(folder: Path) -> Path:
+    """The first whole CSV file that comes into the folder."""
+    until = time.monotonic() + 20
+    while not (files := list(folder.glob("*.csv"))):
+        assert time.monotonic() < until, "nothing was downloaded"
+        time.sleep(0.05)
+    return files[0]
+
+
 class Page:
     """One tab. `requests` are the addresses it asked for, `complaints` what its console and scripts complained of."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 WHEEL = "milvus==2.3.5"
-START_SECONDS = 180
+START_SECONDS = 600
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from serving.index import open_index
 from serving.publish import publish
 from serving.question import Asked
 from serving.ranking import Ranking
+from serving.remembered import Remembered
 from spark_jobs.audience_files import SCHEMA
 from spark_jobs.embedding_days import chosen_day
 from spark_jobs.export_audience import Order, export_audience, lowest_score, run
@@ -152,7 +153,8 @@ def test_the_service_gives_the_same_users_in_the_same_order(
     settings = Settings(workdir=str(few.work.root))
     with open_index(settings) as index:
         publish(index, few.work, DAY)
-        ranking = Ranking(trained, index, index.published().collection, None, texts)
+        name = index.published().collection
+        ranking = Ranking(trained, index, name, None, texts, Remembered(index, name, megabytes=1))
         hits = ranking.best([Asked(DEMAND)], trained.read_demands([DEMAND], DAY), 300, Limits())
 
     assert export(spark, few.work, tmp_path / "a.csv", size=300) == [(hit.user_id, hit.score) for hit in hits]

@@ -3,15 +3,13 @@
 import csv
 import io
 import json
-import time
 import urllib.request
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from audience_doubles import NOW, USERS, made, new, published
-from browser import Page
+from browser import Page, downloaded
 from page_server import answering, page  # noqa: F401
 from serving_doubles import WordModel, user_name
 
@@ -63,15 +61,6 @@ def ask(tab: Page, demand: str = PICNIC) -> None:
     tab.write("#demand", demand)
     tab.press("Enter")
     tab.wait(f"document.querySelector('.told')?.innerText && !document.body.classList.contains('busy') && {demand!r}")
-
-
-def downloaded(folder: Path) -> Path:
-    """The first whole CSV file that comes into the folder."""
-    until = time.monotonic() + 20
-    while not (files := list(folder.glob("*.csv"))):
-        assert time.monotonic() < until, "nothing was downloaded"
-        time.sleep(0.05)
-    return files[0]
 
 
 def size_of(tab: Page) -> int:
@@ -332,7 +321,7 @@ def test_what_became_of_a_promise_is_beside_it(tab, settings):
 
 
 def test_an_audience_that_is_being_made_shows_how_far_it_is_and_can_be_stopped(tab, settings, monkeypatch):
-    monkeypatch.setattr("serving.audiences.making.Maker.step", lambda self: False)
+    monkeypatch.setattr(AudienceStore, "claim", lambda self: None)
     store = AudienceStore(Database(settings.work.audiences))
     waiting, _ = store.create(new("Waiting"), now=NOW)
     go(tab, f"#/audiences/{waiting.id}")

@@ -203,7 +203,7 @@ def test_an_unchanged_user_who_is_embedded_now_has_what_the_night_gave(night, mo
     model = FoundModel.from_pretrained(pointers.current(settings.work.models, missing=""))
     publication = Publication("users_x", model.width, model.version, 1, CUTOFF.isoformat())
     vectors, texts = model.text_vectors(settings.work.text_cache), read_texts(settings.work, CUTOFF)
-    targeting = Targeting(model, None, publication, OnlineFeatures(settings), texts, vectors, None, None, None)
+    targeting = Targeting(model, None, publication, OnlineFeatures(settings), texts, vectors, None, None, None, None)
     stored = pq.read_table(str(settings.work.partition(EMBEDDING, CUTOFF))).to_pylist()
     for row in stored[:5]:
         found = embedded(targeting, settings.work, row["user_id"])

@@ -1,11 +1,18 @@
 """The README's commands, taken from its own text and run on a small lake."""
 
 import re
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from served_lake import DS, ROOT, USERS
+from browser import chromium, downloaded, find_browser
+from page_server import NO_BROWSER
+from served_lake import BIN, DS, ROOT, USERS
 
 README = (ROOT / "README.md").read_text()
 LAKE_ENDS = re.search(r"build_features\.py --ds (\S+)", README).group(1)  # type: ignore[union-attr]
@@ -67,6 +74,59 @@ def test_a_question_on_the_command_line_prints_a_table_of_users(served, verb):
     heading, columns, *_ = told.splitlines()
     assert heading.startswith("audience ")
     assert columns.split() == ["user", "probability", "reason"]
+
+
+def test_the_page_goes_from_a_sentence_to_an_export(served, tmp_path):
+    executable = find_browser()
+    if executable is None:
+        pytest.skip(NO_BROWSER)
+    with found_serve(served) as url, chromium(executable, tmp_path / "profile") as page:
+        page.downloads(tmp_path)
+        page.open(url)
+        page.see(f"{USERS} users, as of", "#lake")
+        assert "of 60 users had" in page.run("document.querySelector('.example').title")
+        page.write("#demand", "Customers who will buy a tent")
+        page.press("Enter")
+        page.see(f"Of the likeliest {USERS} users", ".told")
+        page.wait("document.querySelector('.map .lit') !== null")
+        page.focus("#size-slider")
+        page.press("ArrowLeft", times=USERS - 30)
+        told = page.see("Of the likeliest 30 users, about ", ".told")
+        page.write("#save-name", "From the page")
+        page.press("Enter")
+        page.see("The promise", "#audience")
+        assert told.partition("about ")[2].split()[0] == page.text("#audience .headline .accent")
+        page.click("#audience .actions button")
+        members = downloaded(tmp_path).read_text().splitlines()
+        assert len(members) == 31 and members[0].split(",")[:2] == ["rank", "user_id"]
+        assert page.complaints == [] and all(each.startswith((url, "data:", f"blob:{url}")) for each in page.requests)
+
+
+@contextmanager
+def found_serve(served) -> Iterator[str]:
+    """The address of `found serve` on the lake, once it is ready."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    process = subprocess.Popen([str(BIN / "found"), "serve"], cwd=ROOT, env=served.environ | {"FOUND_PORT": str(port)})
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        until = time.monotonic() + 120
+        while not answers(f"{url}readyz"):
+            assert process.poll() is None and time.monotonic() < until, "the server did not become ready"
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 @pytest.mark.slow

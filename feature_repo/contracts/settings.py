@@ -67,6 +67,7 @@ class Settings:
     log_format: str = "text"
     otlp_endpoint: str = ""
     grace_seconds: int = 30
+    memory_mb: int = 512
 
     @property
     def lengths(self) -> Lengths:

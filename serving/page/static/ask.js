@@ -8,6 +8,8 @@ import { people } from "./people.js";
 import { reading } from "./reading.js";
 import { saveForm } from "./save.js";
 import { isAbort, problemBox } from "./told.js";
+import { traits } from "./traits.js";
+import { users } from "./words.js";
 
 const TYPING_MS = 450;
 const MAP_MS = 700;
@@ -118,7 +120,7 @@ export class Ask {
       h("h2", { id: "read-title" }, "How it was read"),
       ...reading(audience, this.question, this.offer.columns, (edited) => this.change(edited)).filter(Boolean),
     );
-    this.figures.update(answer, this.offer, MOST_USERS);
+    this.figures.update(answer, this.offer, this.range, MOST_USERS);
     this.mapPanel = h(
       "section",
       { class: "panel", "aria-labelledby": "map-title" },
@@ -130,7 +132,13 @@ export class Ask {
       h(
         "div",
         { class: "columns" },
-        h("div", null, this.figures.element, answer.size > 0 && saveForm(() => this.body({ size: this.figures.size }))),
+        h(
+          "div",
+          null,
+          this.figures.element,
+          answer.size > 0 && saveForm(() => this.body({ size: this.figures.size })),
+          traits(audience.why, `the first ${users(answer.size)}`),
+        ),
         h("div", null, whatUsers, this.mapPanel),
       ),
       h(

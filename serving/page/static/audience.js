@@ -8,6 +8,7 @@ import { people } from "./people.js";
 import { counts, diagnostics, promise } from "./promise.js";
 import { UNFINISHED } from "./saved.js";
 import { isAbort, problemBox } from "./told.js";
+import { traits } from "./traits.js";
 import { users } from "./words.js";
 
 const AGAIN_MS = 700;
@@ -91,7 +92,14 @@ export class Audience {
       h(
         "div",
         { class: "columns" },
-        h("div", null, promise(audience), this.exports(audience), outcomePanel(audience)),
+        h(
+          "div",
+          null,
+          promise(audience),
+          this.exports(audience),
+          outcomePanel(audience),
+          traits(audience.why, "its members"),
+        ),
         h(
           "div",
           null,

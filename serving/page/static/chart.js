@@ -111,9 +111,9 @@ function path(points, x, y) {
     .join("");
 }
 
-// The next of 1, 2, 2.5, 5 times a power of ten, at most 1.
+// The next round share with a round half, at most 1.
 function ceiling(value) {
   const power = 10 ** Math.floor(Math.log10(value || 0.01));
-  const step = [1, 2, 2.5, 4, 5, 6, 8, 10].find((each) => each * power >= value * 1.02) ?? 10;
+  const step = [1, 2, 3, 4, 6, 8, 10].find((each) => each * power >= value * 1.02) ?? 10;
   return Math.min(1, step * power);
 }

@@ -48,7 +48,8 @@ export class Figures {
     return Math.min(this.wanted, this.curve?.end ?? 0);
   }
 
-  update(answer, offer, most) {
+  // Fewer users than were asked for are all that there are.
+  update(answer, offer, asked, most) {
     this.answer = answer;
     this.offer = offer;
     this.curve = new Curve(answer.curve);
@@ -66,14 +67,19 @@ export class Figures {
       return;
     }
     this.slider.max = this.curve.end;
-    this.size_.max = Math.min(answer.eligible, most);
-    this.more.hidden = answer.size >= this.size_.max;
+    this.size_.max = answer.size < asked ? answer.size : Math.min(answer.eligible, most);
+    this.more.hidden = answer.size >= Number(this.size_.max);
     show(
       this.element,
       h("h2", { id: "figures-title" }, "How many will"),
       this.told,
       this.chart.element,
       h("div", { class: "slider" }, this.slider),
+      h(
+        "p",
+        { class: "soft small" },
+        "Bars: the chance in each tenth of the ranking. Line: the share of the first so many that will.",
+      ),
       h(
         "div",
         { class: "fields" },

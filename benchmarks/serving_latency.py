@@ -1,0 +1,244 @@
+"""What a question costs beside the bare search: the desk and the API against `encode + MilvusClient.search`.
+
+    python benchmarks/serving_latency.py WORKDIR [--uri http://127.0.0.1:19530] [--users 100000] [--out FILE]
+
+Users are like those of WORKDIR (a finished run; `python -m model.shorten --size 256` first for vectors of 256 + 2),
+with their weighted texts; questions are its texts, each asked once of the bare search, of the desk and by HTTP, in a
+random order. The same collection, search parameters and encoder for all three. Then --clients ask by HTTP for
+--seconds, and five times as many.
+Without --uri: Milvus Lite. A server in a wheel: see benchmarks/ann_recall.py.
+"""
+
+import argparse
+import json
+import platform
+import random
+import shutil
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+import uvicorn
+from populations import Real, like, real
+
+from feature_repo.contracts.names import collection
+from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.templates import TEMPLATE_VERSION
+from serving.app import create_app
+from serving.desk import Desk, open_desk
+from serving.index import SEARCH, open_index
+from serving.question import Question
+from serving.rows import Publication, Row
+from serving.telemetry.metrics import STAGE_SECONDS
+
+TARGETS = {"p50": 1.3, "p99": 2.0}
+WARM = 10
+Ask = Callable[[str], object]
+
+
+def linked(source: Real, folder: Path, uri: str) -> Settings:
+    """A work directory of the same model, texts and features, with an index of its own."""
+    for path in source.work.root.iterdir():
+        if path.name in ("features", "feast", "models", "text_cache"):
+            (folder / path.name).symlink_to(path)
+    return Settings(
+        workdir=str(folder), milvus_uri=uri, minimum_audience=0, requests_per_minute=10**6, request_burst=10**6
+    )
+
+
+def rows(source: Real, count: int) -> Iterator[Row]:
+    vectors, own = like(source, count, seed=1)
+    for at, (vector, place) in enumerate(zip(vectors, own.tolist(), strict=True)):
+        texts = source.keys[place].values.to_numpy(), source.weights[place].values.to_numpy()
+        yield Row(f"u{at:08d}", vector, texts, source.day.ds.isoformat(), "")
+
+
+def fill(source: Real, settings: Settings, users: Iterable[Row]) -> Publication:
+    name = collection(source.model.version)
+    made = Publication(name, source.vectors.shape[1], source.model.version, TEMPLATE_VERSION)
+    with open_index(settings) as index:
+        index.create(made)
+        index.upsert(name, users)
+        index.settle(name)
+        index.stamp(name, ds=source.day.ds.isoformat())
+        index.point_alias(name)
+    return made
+
+
+@contextmanager
+def serving(settings: Settings, desk: Desk) -> Iterator[str]:
+    """The app of this very desk behind a socket."""
+    server = uvicorn.Server(uvicorn.Config(create_app(settings, open_desk=lambda _: desk), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+def bare(source: Real, desk: Desk, k: int) -> Ask:
+    """Encoding and one search by Milvus' own client."""
+    name, milvus = collection(source.model.version), desk.ready().index.milvus
+
+    def ask(sentence: str) -> object:
+        (demand,) = source.model.uncalibrated([sentence], source.day.ds)
+        query = [demand.vector.tolist()]
+        with milvus.client() as client:
+            return client.search(name, query, limit=k, output_fields=["user_id"], search_params=SEARCH)
+
+    return ask
+
+
+def timed(asks: dict[str, Ask], sentences: list[str]) -> dict[str, list[float]]:
+    """Seconds of every way to ask, each sentence asked in all ways, one after the other in a random order."""
+    g = random.Random(0)
+    seconds: dict[str, list[float]] = {name: [] for name in asks}
+    for at, sentence in enumerate(sentences):
+        for name in g.sample(list(asks), len(asks)):
+            started = time.perf_counter()
+            asks[name](sentence)
+            if at >= WARM:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def compared(seconds: dict[str, list[float]]) -> dict[str, Any]:
+    """Quantiles, and their ratios to the bare search with 95 % bootstrap intervals over sentences."""
+    g = np.random.default_rng(0)
+    told: dict[str, Any] = {}
+    base = np.array(seconds["bare"])
+    for name, values in seconds.items():
+        own = np.array(values)
+        draws = g.integers(0, len(own), (2_000, len(own)))
+        told[name] = {}
+        for label, share in (("p50", 0.5), ("p99", 0.99)):
+            ratios = np.quantile(own[draws], share, axis=1) / np.quantile(base[draws], share, axis=1)
+            low, high = np.quantile(ratios, [0.025, 0.975])
+            ratio = np.quantile(own, share) / np.quantile(base, share)
+            told[name][f"{label}_ms"] = round(float(np.quantile(own, share)) * 1000, 2)
+            told[name][f"{label}_ratio"] = [round(float(each), 3) for each in (ratio, low, high)]
+    return told
+
+
+def stages() -> dict[str, float]:
+    return {
+        sample.labels["stage"]: sample.value
+        for metric in STAGE_SECONDS.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_sum")
+    }
+
+
+def crowd(url: str, sentences: list[str], k: int, clients: int, seconds: float) -> dict[str, Any]:
+    """What `clients` that ask at once, for so long, are answered; and the memory that this process has then."""
+    until, lock = time.monotonic() + seconds, threading.Lock()
+    statuses, slow = Counter[int](), list[float]()
+
+    def ask(number: int) -> None:
+        with httpx.Client(timeout=600) as client:
+            at = number
+            while time.monotonic() < until:
+                started = time.perf_counter()
+                asked = {"demand": sentences[at % len(sentences)], "size": k}
+                status = client.post(f"{url}/v1/audiences:target", json=asked).status_code
+                with lock:
+                    statuses[status] += 1
+                    slow.append(time.perf_counter() - started)
+                at += clients
+
+    before = psutil.Process().memory_info().rss
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {
+        "clients": clients,
+        "seconds": seconds,
+        "statuses": {str(status): count for status, count in sorted(statuses.items())},
+        "p50_ms": round(float(np.quantile(slow, 0.5)) * 1000, 1),
+        "grown_mb": round((psutil.Process().memory_info().rss - before) / 2**20, 1),
+    }
+
+
+def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    source = real(given.workdir)
+    settings = linked(source, folder, given.uri)
+    fill(source, settings, rows(source, given.users))
+    sentences = source.sentences(given.questions + WARM, seed=2)
+    desk = open_desk(settings)
+    with serving(settings, desk) as url, httpx.Client(timeout=600) as client:
+
+        def by_http(sentence: str) -> object:
+            answer = client.post(f"{url}/v1/audiences:target", json={"demand": sentence, "size": given.k})
+            answer.raise_for_status()
+            return answer.json()
+
+        asks: dict[str, Ask] = {
+            "bare": bare(source, desk, given.k),
+            "desk": lambda sentence: desk.target(Question(sentence), size=given.k),
+            "http": by_http,
+        }
+        began = stages()
+        found = compared(timed(asks, sentences))
+        asked = 2 * len(sentences)
+        spent = {name: round((total - began.get(name, 0.0)) / asked * 1000, 2) for name, total in stages().items()}
+        calm = crowd(url, sentences, given.k, given.clients, given.seconds)
+        overload = crowd(url, sentences, given.k, 5 * given.clients, given.seconds)
+        if given.uri:
+            desk.ready().index.drop(collection(source.model.version))
+    return {
+        "index": "Milvus server" if given.uri else "Milvus Lite",
+        "users": given.users,
+        "width": source.vectors.shape[1],
+        "k": given.k,
+        "questions": len(sentences) - WARM,
+        "machine": platform.processor() or platform.machine(),
+        "ways": found,
+        "stages_ms": spent,
+        "crowd": calm,
+        "overload": overload,
+    }
+
+
+def main() -> None:
+    parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parse.add_argument("workdir", type=Path)
+    parse.add_argument("--uri", default="")
+    parse.add_argument("--users", type=int, default=100_000)
+    parse.add_argument("--questions", type=int, default=200)
+    parse.add_argument("--k", type=int, default=1_000)
+    parse.add_argument("--clients", type=int, default=32)
+    parse.add_argument("--seconds", type=float, default=60.0)
+    parse.add_argument("--out", type=Path)
+    given = parse.parse_args()
+    folder = Path(tempfile.mkdtemp())
+    try:
+        document = run(given, folder)
+    finally:
+        shutil.rmtree(folder)
+    text = json.dumps(document, indent=1)
+    print(text)
+    if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(text + "\n")
+    for way in ("desk", "http"):
+        for label, most in TARGETS.items():
+            ratio = document["ways"][way][f"{label}_ratio"][0]
+            print(
+                f"{way} {label}: {ratio:.2f} of the bare search, target {most}: {'met' if ratio < most else 'MISSED'}"
+            )
+
+
+if __name__ == "__main__":
+    main()

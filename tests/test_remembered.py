@@ -1,0 +1,60 @@
+"""Rows that were read once are not read again, and are those of the index."""
+
+import numpy as np
+import pytest
+from audience_doubles import USERS, open_desk, published
+from serving_doubles import user_name
+
+from serving.index import UserIndex
+from serving.question import Question
+from serving.remembered import Remembered
+
+EVERYBODY = [user_name(at) for at in range(USERS)]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    desk = open_desk(published(tmp_path_factory.mktemp("work")))
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def read(monkeypatch) -> list[str]:
+    """Every user whose vector is read from the index."""
+    asked: list[str] = []
+    vectors = UserIndex.vectors
+    counted = lambda self, name, users: asked.extend(users) or vectors(self, name, users)  # noqa: E731
+    monkeypatch.setattr(UserIndex, "vectors", counted)
+    return asked
+
+
+def test_what_is_remembered_is_what_the_index_holds_and_is_read_once(desk, read):
+    rows = Remembered(desk._index, "users_v1", megabytes=1)
+    some = [EVERYBODY[7], "nobody", *EVERYBODY[20:30]]
+
+    for _ in range(2):
+        vectors, texts = rows.vectors(some), rows.weighted_texts(some)
+    assert read == [*some, "nobody", "nobody", "nobody"]
+    stored, weighted = desk._index.vectors("users_v1", some), desk._index.weighted_texts("users_v1", some)
+
+    assert list(vectors) == list(texts) == [user for user in some if user != "nobody"]
+    for user, vector in vectors.items():
+        assert np.array_equal(vector, stored[user]) and vector.dtype == np.float32
+        assert all(np.array_equal(*both) for both in zip(texts[user], weighted[user], strict=True))
+
+
+def test_no_more_is_remembered_than_was_allowed(desk, read, monkeypatch):
+    rows = Remembered(desk._index, "users_v1", megabytes=0)
+    assert rows.vectors(EVERYBODY).keys() == rows.weighted_texts(EVERYBODY).keys() == set(EVERYBODY)
+    assert len(read) == 2 * USERS
+    rows._left = 5_000
+    rows.vectors(EVERYBODY)
+    assert 0 < len(rows._rows) < 7 and rows._left >= 0
+
+
+def test_a_question_asked_again_reads_nothing_and_is_answered_alike(desk, read):
+    first = desk.target(Question("a garden plant"), size=5)
+    assert set(read) >= {user.user_id for user in first.users}
+    read.clear()
+    assert desk.target(Question("a garden plant"), size=5) == first and read == []
