@@ -65,7 +65,7 @@ def index_of(server: Server):
     def client():
         yield server
 
-    milvus.__dict__.update(file=None, client=client)
+    milvus.__dict__.update(file=None, client=client, _binds=False)
     return UserIndex(milvus)
 
 

@@ -82,10 +82,10 @@ def test_a_folder_that_somebody_else_made_is_not_replaced(tmp_path):
 
 KILLED_AT = {
     "while writing": "write = lambda folder: ((folder / 'value').write_text('half'), os._exit(9))",
-    "written, before the swap": "partitions._swap = lambda path, folder: os._exit(9)",
-    "the link made, before it is moved": "partitions.os.replace = lambda *a: os._exit(9)",
+    "written, before the swap": "publication._swap = lambda path, folder: os._exit(9)",
+    "the link made, before it is moved": "publication.os.replace = lambda *a: os._exit(9)",
     "swapped, before the old run is removed": (
-        "swap = partitions._swap; partitions._swap = lambda path, folder: (swap(path, folder), os._exit(9))"
+        "swap = publication._swap; publication._swap = lambda path, folder: (swap(path, folder), os._exit(9))"
     ),
 }
 
@@ -94,9 +94,9 @@ KILLED_AT = {
 def test_a_killed_run_leaves_a_readable_partition_and_a_re_run_repairs(tmp_path, point):
     publish(tmp_path / "ds=1", written("old"))
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom spark_jobs import partitions\n"
+        "import os, sys\nfrom pathlib import Path\nfrom feature_repo.contracts import publication\n"
         "write = lambda folder: (folder / 'value').write_text('new')\n"
-        f"{KILLED_AT[point]}\npartitions.publish(Path(sys.argv[1]), write)"
+        f"{KILLED_AT[point]}\npublication.publish(Path(sys.argv[1]), write)"
     )
     killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "ds=1")], cwd=ROOT, check=False)
 
