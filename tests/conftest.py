@@ -18,7 +18,7 @@ pytest_plugins = ["milvus_server", "model_pairs", "served_lake", "tiny_language_
 
 PROJECT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("SPARK_CONF_DIR", str(SPARK_CONF_DIR))
-# PySpark starts its JVM by a fork; gRPC's handlers for forks, where Milvus Lite runs in the process, now and then kill it.
+# PySpark starts its JVM by a fork; where Milvus Lite runs beside it, handlers of gRPC for forks now and then end that.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of several workers on the same cores wait for each other
