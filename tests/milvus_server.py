@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import ports
 import psutil
 import pytest
 
@@ -24,9 +25,7 @@ def milvus_server(tmp_path_factory) -> Iterator[str]:
         install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", wheel, WHEEL]
         if subprocess.run(install, check=False, capture_output=True).returncode:
             pytest.skip(f"{WHEEL} cannot be installed here; FOUND_MILVUS_WHEEL may name a folder that holds it")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = ports.unused()
     start = ["-c", "from milvus import main; main()", "--data", str(folder / "data"), "--proxy-port", str(port)]
     process = subprocess.Popen(
         [sys.executable, *start], env=os.environ | {"PYTHONPATH": wheel}, stdout=subprocess.DEVNULL

@@ -1,11 +1,11 @@
 """The page on a real server: the app with forty published users behind uvicorn, and a browser before it."""
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import ports
 import pytest
 import uvicorn
 from audience_doubles import open_desk
@@ -21,9 +21,7 @@ NO_BROWSER = "no Chromium on this machine: install one (Debian: apt install chro
 @contextmanager
 def answering(settings: Settings, app: FastAPI | None = None) -> Iterator[str]:
     """The address of a server of this app, by default the settings' own with the doubles' desk."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = ports.unused()
     served = app or create_app(settings, open_desk=open_desk)
     server = uvicorn.Server(uvicorn.Config(served, port=port, log_level="error", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import stat
 import threading
 import time
@@ -10,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
+import ports
 import psutil
 import pytest
 import uvicorn
@@ -450,9 +450,7 @@ class Tomorrow(datetime):
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.unused()
 
 
 def test_five_times_too_many_questions_are_429_quickly_and_cost_no_memory(tmp_path, port, monkeypatch):

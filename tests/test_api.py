@@ -1,7 +1,6 @@
 """The API on a real Milvus Lite and a real Feast online store, with a model that is nothing but arithmetic."""
 
 import json
-import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from datetime import timedelta
 
 import httpx
 import numpy as np
+import ports
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
@@ -84,9 +84,7 @@ def fresh(tmp_path):
 
 @pytest.fixture
 def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.unused()
 
 
 def wait_for(condition, seconds: float = 60) -> None:

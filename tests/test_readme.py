@@ -1,7 +1,6 @@
 """The README's commands, taken from its own text and run on a small lake."""
 
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import ports
 import pytest
 from browser import chromium, downloaded, find_browser
 from page_server import NO_BROWSER
@@ -105,9 +105,7 @@ def test_the_page_goes_from_a_sentence_to_an_export(served, tmp_path):
 @contextmanager
 def found_serve(served) -> Iterator[str]:
     """The address of `found serve` on the lake, once it is ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = ports.unused()
     process = subprocess.Popen([str(BIN / "found"), "serve"], cwd=ROOT, env=served.environ | {"FOUND_PORT": str(port)})
     url = f"http://127.0.0.1:{port}/"
     try:

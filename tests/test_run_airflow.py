@@ -4,13 +4,13 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
 
+import ports
 import psutil
 import pytest
 
@@ -35,12 +35,6 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["AIRFLOW__API__PORT"])), Hea
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Instance:
     """One AIRFLOW_HOME and port; `start` returns when the page is up."""
 
@@ -50,7 +44,7 @@ class Instance:
             **os.environ,
             "PATH": path,
             "AIRFLOW_HOME": str(home),
-            "AIRFLOW_PORT": str(free_port()),
+            "AIRFLOW_PORT": str(ports.unused()),
             "PYTHONUNBUFFERED": "1",
             **variables,
         }

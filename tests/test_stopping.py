@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import ports
 import pytest
 from audience_doubles import NOW, new, published, serving
 from serving_doubles import WordModel
@@ -42,12 +42,6 @@ server_of(create_app(read_settings(os.environ, Path(sys.argv[1])), open_desk=ope
 """
 
 
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_for(condition, seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not condition():
@@ -61,7 +55,7 @@ def statuses(settings: Settings) -> dict[str, str]:
 
 
 def test_a_terminated_server_finishes_its_answers_refuses_new_ones_and_leaves_nothing_behind(tmp_path):
-    settings = replace(published(tmp_path), port=unused_port())
+    settings = replace(published(tmp_path), port=ports.unused())
     url = f"http://127.0.0.1:{settings.port}"
     argv, environ = [sys.executable, "-c", PROCESS, str(tmp_path)], os.environ | settings.environment()
     process = subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

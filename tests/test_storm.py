@@ -5,7 +5,6 @@ question. Users of the first have texts, those of the second have none.
 """
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from datetime import timedelta
 
 import httpx
 import numpy as np
+import ports
 import pytest
 import uvicorn
 from audience_doubles import USERS, open_desk, published
@@ -186,9 +186,7 @@ def test_no_hostile_id_or_value_is_more_than_a_value_on_a_milvus_server(tmp_path
 def test_a_storm_of_1000_requests_on_a_milvus_server_with_publication_and_rollback_by_command(
     tmp_path, loud, milvus_server
 ):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = ports.unused()
     local = published(tmp_path)
     settings = replace(local, milvus_uri=milvus_server, port=port)
     with open_index(settings) as index:

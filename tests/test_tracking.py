@@ -2,11 +2,11 @@
 
 import argparse
 import json
-import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import ports
 import pytest
 from model_pairs import make_job
 from test_records import events, record_of
@@ -28,9 +28,7 @@ def job(tmp_path, tiny_pairs, encoder, text_cache):
 
 @pytest.fixture
 def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.unused()
 
 
 def arguments():
