@@ -31,8 +31,11 @@ from model.baselines.candidates import candidates
 from model.data import Columns, open_pairs
 from model.evaluation.runs import Run, open_run
 from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
+from model.known_texts import KnownTexts
 from model.leave_one_out import fitted_gain
-from serving.audience import Scored
+from model.placed import Histories
+from serving.audience import Ranked
+from serving.meeting import Meeting
 from serving.question import Asked
 from serving.reasons import MOST_EXPLAINED, MOST_REASONS, Reasons
 from serving.targeting import FITTED
@@ -120,19 +123,19 @@ def service(run: Run, work: Workdir) -> Reasons:
     chosen = np.random.default_rng(0).permutation(len(run.places))[:FITTED]
     texts = [run.users.texts[row] for row in chosen]
     gain = fitted_gain(run.model, run.vectors, run.users.vectors[chosen], texts)
-    return Reasons(run.model, run.vectors, read_texts(work, run.cutoff), NoTimes(), gain)  # type: ignore[arg-type]
+    return Reasons(read_texts(work, run.cutoff), NoTimes(), gain)  # type: ignore[arg-type]
 
 
 def explained(told: Reasons, run: Run, demand: Any, users: Sequence[str], score_B: "np.ndarray") -> list[list[int]]:
     """The keys of each user's reasons."""
     places = [run.place(user) for user in users]
     found: dict[str, Any] = {}
-    scored = [
-        Scored(user, score, 0.0, (score,), run.users.texts[place])
-        for user, place, score in zip(users, places, score_B[places].tolist(), strict=True)
-    ]
-    for start in range(0, len(scored), MOST_EXPLAINED):
-        found |= told.of(scored[start : start + MOST_EXPLAINED], [Asked("")], [demand])
+    histories = Histories.of([run.users.texts[place] for place in places])
+    meeting = Meeting(run.model, run.vectors, [demand], KnownTexts(run.model, run.vectors, histories.key_V))
+    own_B = score_B[places]
+    ranked = Ranked(list(users), own_B, np.zeros(len(own_B)), own_B[None], histories, np.arange(len(own_B)))
+    for start in range(0, len(ranked), MOST_EXPLAINED):
+        found |= told.of(ranked[start : start + MOST_EXPLAINED], [Asked("")], meeting)
     return [[text_key(reason.text) for reason in found.get(user, ())] for user in users]
 
 

@@ -4,8 +4,8 @@
 
 Users are like those of WORKDIR (a finished run; `python -m model.shorten --size 256` first for vectors of 256 + 2),
 with their weighted texts; questions are its texts, each asked once of the bare search, of the desk and by HTTP, in a
-random order. The same collection, search parameters and encoder for all three. Then --clients ask by HTTP for
---seconds, and five times as many.
+random order. The same collection, search parameters and encoder for all three, once the server has read all users into
+memory. Then --clients ask by HTTP for --seconds, and five times as many.
 Without --uri: Milvus Lite. A server in a wheel: see benchmarks/ann_recall.py.
 """
 
@@ -32,15 +32,19 @@ from populations import Real, like, real
 from feature_repo.contracts.names import collection
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import TEMPLATE_VERSION
+from model.scores import inner_products
 from serving.app import create_app
 from serving.desk import Desk, open_desk
+from serving.held import Held
 from serving.index import SEARCH, open_index
+from serving.meeting import Meeting
 from serving.question import Question
 from serving.rows import Publication, Row
 from serving.telemetry.metrics import STAGE_SECONDS
 
 TARGETS = {"p50": 1.3, "p99": 2.0}
-WARM = 10
+WARM, RECALLED = 10, 10
+MOST_SECONDS = 600
 Ask = Callable[[str], object]
 
 
@@ -54,11 +58,15 @@ def linked(source: Real, folder: Path, uri: str) -> Settings:
     )
 
 
+def name_of(at: int) -> str:
+    return f"u{at:08d}"
+
+
 def rows(source: Real, count: int) -> Iterator[Row]:
     vectors, own = like(source, count, seed=1)
     for at, (vector, place) in enumerate(zip(vectors, own.tolist(), strict=True)):
         texts = source.keys[place].values.to_numpy(), source.weights[place].values.to_numpy()
-        yield Row(f"u{at:08d}", vector, texts, source.day.ds.isoformat(), "")
+        yield Row(name_of(at), vector, texts, source.day.ds.isoformat(), "")
 
 
 def fill(source: Real, settings: Settings, users: Iterable[Row]) -> Publication:
@@ -130,6 +138,29 @@ def compared(seconds: dict[str, list[float]]) -> dict[str, Any]:
     return told
 
 
+def wait_for_memory(desk: Desk) -> float:
+    """Seconds until all users are in memory."""
+    began = time.monotonic()
+    while not isinstance(desk.ready().rows, Held):
+        if time.monotonic() - began > MOST_SECONDS:
+            raise TimeoutError(f"memory was not filled within {MOST_SECONDS} s: give the users more `memory_mb`.")
+        time.sleep(0.5)
+    return time.monotonic() - began
+
+
+def recall(desk: Desk, names: list[str], sentences: list[str], k: int) -> float:
+    """The share of the k users of the highest final scores, every user scored, that the desk finds."""
+    by = desk.ready()
+    everybody, found = by.rows.of(names), 0
+    for sentence in sentences:
+        demands = by.model.read_demands([sentence], by.day)
+        asked = Meeting(by.model, by.vectors, demands, by.rows.known).asked(0, everybody.histories)
+        score_B = everybody.histories.scores(asked, inner_products(everybody.vectors, demands[0].vector))
+        best = {names[row] for row in np.argpartition(-score_B, k)[:k].tolist()}
+        found += len(best & {user.user_id for user in desk.target(Question(sentence), size=k, by=by).users})
+    return found / (k * len(sentences))
+
+
 def stages() -> dict[str, float]:
     return {
         sample.labels["stage"]: sample.value
@@ -189,10 +220,12 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "desk": lambda sentence: desk.target(Question(sentence), size=given.k),
             "http": by_http,
         }
+        filled = wait_for_memory(desk)
         began = stages()
         found = compared(timed(asks, sentences))
         asked = 2 * len(sentences)
         spent = {name: round((total - began.get(name, 0.0)) / asked * 1000, 2) for name, total in stages().items()}
+        recalled = recall(desk, [name_of(at) for at in range(given.users)], sentences[:RECALLED], given.k)
         calm = crowd(url, sentences, given.k, given.clients, given.seconds)
         overload = crowd(url, sentences, given.k, 5 * given.clients, given.seconds)
         if given.uri:
@@ -204,6 +237,8 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "k": given.k,
         "questions": len(sentences) - WARM,
         "machine": platform.processor() or platform.machine(),
+        "memory_filled_s": round(filled, 1),
+        "recall": round(recalled, 4),
         "ways": found,
         "stages_ms": spent,
         "crowd": calm,

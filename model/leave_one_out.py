@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.scores import Asked, cosines
+from model.scores import Asked
 
 if TYPE_CHECKING:
     from model.late import WeightedTexts
 
 
-def late_drops(asked: Asked, key_N: "np.ndarray", weight_N: "np.ndarray", length_B: "np.ndarray") -> "np.ndarray":
-    """float64 [N]: how much late interaction falls without each text. `asked` must know every key."""
-    if not len(asked.floor_H) or not len(key_N):
-        return np.zeros(len(key_N))
-    part_N = weight_N * asked.near_V[np.searchsorted(asked.key_V, key_N)]
+def late_drops(asked: Asked, place_N: "np.ndarray", weight_N: "np.ndarray", length_B: "np.ndarray") -> "np.ndarray":
+    """float64 [N]: how much late interaction falls without each text, which is at such a place among the asked keys."""
+    if not len(asked.floor_H) or not len(place_N):
+        return np.zeros(len(place_N))
+    part_N = weight_N * asked.near_V[place_N]
     sum_N = _summed(part_N, length_B)
     rest_N = np.maximum(sum_N - part_N, 0.0)
-    drop_N = np.zeros(len(key_N))
+    drop_N = np.zeros(len(place_N))
     for gain, floor in zip(asked.gain_H.tolist(), asked.floor_H.tolist(), strict=True):
         drop_N += gain * (np.log(floor + sum_N) - np.log(floor + rest_N))
     return asked.late_weight * drop_N
@@ -46,39 +46,31 @@ def mean_drops(product_N: "np.ndarray", weight_N: "np.ndarray", length_B: "np.nd
     return sum_N / np.maximum(total_N, 1e-12) - without_N
 
 
-def products(model: Any, vectors: Any, key_V: "np.ndarray", demand: Any) -> "np.ndarray":
-    """float64 [V]: the inner products of texts with a demand's vector, in the space of the users' text parts; 0 for a
-    model (model.found.FoundModel) whose vectors are no means of texts."""
-    if model.recipe.embedding:
-        return np.zeros(len(key_V))
-    axes_ME = _axes(model)
-    asked_E = demand.vector[1:-1].astype(np.float64) @ axes_ME
-    return cosines(vectors.vectors, vectors.rows(key_V), _centre(model), asked_E)
-
-
 def fitted_gain(model: Any, vectors: Any, users: "np.ndarray", texts: "Sequence[WeightedTexts]") -> float:
     """g, from the vectors of some users and their weighted texts; 0 where there is nothing to fit it to."""
     known = [row for row, (key, _) in enumerate(texts) if len(key)]
     if model.recipe.embedding or len(known) < 2:
         return 0.0
-    centre_E, mean_BE = _centre(model), []
+    centre_E, mean_BE = centre_of(model), []
     for row in known:
         key, weight = texts[row]
         text_NE = vectors.vectors[vectors.rows(key)].astype(np.float64) - centre_E
         text_NE /= np.maximum(np.linalg.norm(text_NE, axis=1, keepdims=True), 1e-12)
         mean_BE.append(np.average(text_NE, axis=0, weights=weight))
-    mean_BM = np.stack(mean_BE) @ _axes(model).T
+    mean_BM = np.stack(mean_BE) @ axes_of(model).T
     mean_BM -= mean_BM.mean(0)
     part_BM = users[known, 1:-1].astype(np.float64)
     spread = float((mean_BM * mean_BM).sum())
     return float((mean_BM * (part_BM - part_BM.mean(0))).sum()) / spread if spread > 0 else 0.0
 
 
-def _axes(model: Any) -> "np.ndarray":
+def axes_of(model: Any) -> "np.ndarray":
+    """float64 [M, E]: what turns a text into the space of the users' text parts."""
     return np.asarray(model.text.space.axes_EE.double().cpu().numpy()[: model.recipe.served or None])
 
 
-def _centre(model: Any) -> "np.ndarray":
+def centre_of(model: Any) -> "np.ndarray":
+    """float64 [E]: the centre of the lake's texts."""
     return np.asarray(model.text.space.centre_E.double().cpu().numpy())
 
 

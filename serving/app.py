@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from anyio import to_thread
@@ -17,7 +17,6 @@ from serving.api import router
 from serving.audiences.router import router as audiences_router
 from serving.desk import Desk, open_desk
 from serving.erasure.router import router as erasure_router
-from serving.errors import ServingError
 from serving.page.files import mount_page
 from serving.page.routes import router as page_router
 from serving.telemetry import router as telemetry_router
@@ -41,8 +40,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
         url = f"http://{settings.host}:{settings.port}"
         for tenant in tenants.values():
             tenant.audiences.start()
-            with suppress(ServingError):  # not ready yet is a state that /readyz reports
-                tenant.desk.ready()
+            tenant.desk.fill_memory()
             running.announce(tenant.settings.work, url=url, instance=app.state.instance)
         try:
             yield

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.calibration.size import Expected
-from model.scores import Asked as AskedOfTexts
+from model.placed import Histories, Placed
 from serving.filters import Condition
 from serving.question import Asked
 from serving.rows import WeightedTexts
@@ -28,8 +29,19 @@ class Demand(Protocol):
     def spread(self) -> float | None: ...
 
 
+class Known(Protocol):
+    """Distinct texts, prepared for demands; see model.known_texts.KnownTexts."""
+
+    @property
+    def key_V(self) -> NDArray[np.int64]: ...  # noqa: N802
+
+    def asked(self, demand: Any) -> Placed: ...
+
+    def products(self, demand: Any) -> NDArray[np.float64]: ...
+
+
 class DemandModel(Protocol):
-    """What serving needs of a model; see model.found.FoundModel."""
+    """What serving needs of a model; see model.served.ServedModel."""
 
     @property
     def metadata(self) -> Mapping[str, Any]: ...
@@ -39,13 +51,13 @@ class DemandModel(Protocol):
 
     def read_demands(self, demands: Sequence[str], day: date) -> Sequence[Demand]: ...
 
+    def uncalibrated(self, demands: Sequence[str], day: date) -> Sequence[Demand]: ...
+
+    def calibrated(self, demands: Sequence[str], asked: Any, day: date) -> Sequence[Demand]: ...
+
     def text_vectors(self, cache: Path) -> Any: ...
 
-    def rescore(
-        self, scores: NDArray[Any], texts: Sequence[WeightedTexts], vectors: Any, demand: Any
-    ) -> NDArray[np.float64]: ...
-
-    def asked(self, demand: Any, vectors: Any, key_V: NDArray[np.int64]) -> AskedOfTexts: ...  # noqa: N803
+    def known(self, vectors: Any, keys: NDArray[np.int64]) -> "Known": ...
 
     def embed(self, columns: Mapping[str, Any], texts: Any) -> Any: ...
 
@@ -64,14 +76,37 @@ SeedAnswerer = Callable[..., Demand]
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A user's log odds and probability; the log odds of each sentence, and the weighted texts that they come from."""
+class Ranked:
+    """Users in order, with log odds and probabilities; `each` are the log odds of every sentence. `histories` are the
+    weighted texts that they come from, which are `rows` of others'."""
 
-    user_id: str
-    score: float
-    probability: float
-    each: tuple[float, ...]
-    texts: WeightedTexts
+    names: list[str]
+    scores: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    each: NDArray[np.float64]
+    shared: Histories
+    rows: NDArray[np.int64]
+
+    @cached_property
+    def histories(self) -> Histories:
+        return self.shared.take(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, first: slice) -> "Ranked":
+        return self.take(np.arange(len(self))[first])
+
+    def take(self, rows: NDArray[np.int64]) -> "Ranked":
+        """These of them, in this order."""
+        return Ranked(
+            [self.names[row] for row in rows.tolist()],
+            self.scores[rows],
+            self.probabilities[rows],
+            self.each[:, rows],
+            self.shared,
+            self.rows[rows],
+        )
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from serving.audience import Audience, Demand, DemandModel, Preview, SeedAnswere
 from serving.erasure.erase import erase
 from serving.erasure.receipt import Receipt
 from serving.errors import IndexMissing, ModelMissing, ServingError, VersionsDisagree
+from serving.filling import Filling
 from serving.fresh import Fresh, embedded
 from serving.index import UserIndex, open_index
 from serving.opening import open_eligibility, open_reader
@@ -52,13 +53,22 @@ class Desk:
         self._thinking = threading.Lock()
         self._publishing = threading.Lock()
         self._answering = Reloading(self._open)
+        self._filling = Filling(self._answering.exchange, megabytes=settings.memory_mb)
+        self._fills = False
 
     @property
     def settings(self) -> Settings:
         return self._settings
 
     def close(self) -> None:
+        self._filling.end()
         self._index.close()
+
+    def fill_memory(self) -> None:
+        """From now on the rows of what answers are read into memory, beside the questions: for who will ask often."""
+        with suppress(ServingError):  # not ready yet is a state that /readyz reports
+            self._filling.begin(self.ready())
+        self._fills = True
 
     def ready(self) -> Targeting:
         """What answers now: of another publication than the alias names only while that one is being opened.
@@ -163,8 +173,7 @@ class Desk:
         vectors = self._text_vectors(loaded)
         eligibility = open_eligibility(self._settings, publication)
         reader = open_reader(self._settings, loaded, eligibility.filters, texts, vectors)
-        smallest = self._settings.minimum_audience
-        return Targeting(
+        opened = Targeting(
             loaded,
             self._index,
             publication,
@@ -175,8 +184,11 @@ class Desk:
             reader,
             eligibility,
             Remembered(self._index, publication.collection, megabytes=self._settings.memory_mb),
-            smallest,
+            self._settings.minimum_audience,
         )
+        if self._fills:
+            self._filling.begin(opened)
+        return opened
 
     def _text_vectors(self, model: DemandModel) -> Any:
         with self._thinking:  # the model, which may be answering, is set to another mode for it
@@ -210,9 +222,9 @@ class Desk:
 
 def load_found_model(folder: Path) -> DemandModel:
     # Imported late: torch takes seconds, and a desk without a publication needs none of it.
-    from model.found import FoundModel
+    from model.served import ServedModel
 
-    model: DemandModel = FoundModel.from_pretrained(folder)
+    model: DemandModel = ServedModel.from_pretrained(folder)
     return model
 
 

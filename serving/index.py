@@ -11,7 +11,7 @@ Scores are inner products in float64, recomputed from the stored vectors; equal 
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from types import TracebackType
@@ -96,9 +96,10 @@ class UserIndex:
                 consistency_level="Session",
             )
 
-    def stamp(self, name: str, *, ds: str = "", previous: str = "") -> None:
-        """Writes the day that the collection now stands for, or the collection that it replaced."""
-        given = {"found_ds": ds, "found_previous": previous}
+    def stamp(self, name: str, *, ds: str = "", previous: str = "", written: str = "") -> None:
+        """Writes the day that the collection now stands for, the collection that it replaced, or which writing its rows
+        are of: a server then reads them anew."""
+        given = {"found_ds": ds, "found_previous": previous, "found_written": written}
         with self._milvus.client() as client:
             client.alter_collection_properties(name, properties={k: v for k, v in given.items() if v})
 
@@ -194,17 +195,9 @@ class UserIndex:
             width = min(BUCKETS, width * 4)
 
     @stage("search")
-    def search(
-        self,
-        name: str,
-        vector: Vector,
-        k: int,
-        condition: Expression = EVERYBODY,
-        *,
-        vectors_of: Callable[[Sequence[str]], Mapping[str, Vector]] | None = None,
-    ) -> list[Hit]:
-        """The k users of the highest inner product of those who meet the condition, best first, ties by user_id; fewer
-        where fewer do. `vectors_of` gives the stored vectors of users where somebody has them at hand."""
+    def nearest(self, name: str, vector: Vector, k: int, condition: Expression = EVERYBODY) -> list[str]:
+        """The k users of the highest inner product of those who meet the condition, and some of the next: so many that
+        users tied at the end can be chosen by id and not by the engine. Fewer where fewer do."""
         if k > MOST_USERS:
             raise AudienceTooLarge(f"an audience holds at most {MOST_USERS} users, asked for {k}.")
         fetched = min(MOST_USERS, k + TIE_MARGIN)
@@ -213,12 +206,15 @@ class UserIndex:
                 name,
                 [vector.tolist()],
                 limit=fetched,
-                output_fields=["user_id"],
                 search_params=SEARCH,
                 **self._milvus.filtered(condition),
             )
-        users = [hit["entity"]["user_id"] for hit in found[0]]
-        stored = vectors_of(users) if vectors_of else self.vectors(name, users)
+        return list(found[0].ids)
+
+    def search(self, name: str, vector: Vector, k: int, condition: Expression = EVERYBODY) -> list[Hit]:
+        """The k users of the highest inner product of those who meet the condition, best first, ties by user_id; fewer
+        where fewer do."""
+        stored = self.vectors(name, self.nearest(name, vector, k, condition))
         if not stored:
             return []
         scores = inner_products(np.stack(list(stored.values())), vector).tolist()

@@ -17,6 +17,7 @@ day, and `found_ds` of its collection is the day.
 import argparse
 import os
 import sys
+import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
@@ -79,7 +80,7 @@ def publish(index: UserIndex, work: Workdir, ds: date, *, denied: Collection[str
     if current is None or current.collection != target.collection:
         index.settle(target.collection)
     _check(index, target, embeddings)
-    swapped_from = _serve(index, target, ds, current)
+    swapped_from = _serve(index, target, ds, current, written=uuid.uuid4().hex if written or deleted else "")
     return Published(
         collection=target.collection,
         model_version=target.model_version,
@@ -154,10 +155,10 @@ def _check(index: UserIndex, target: Publication, embeddings: Embeddings) -> Non
             )
 
 
-def _serve(index: UserIndex, target: Publication, ds: date, current: Publication | None) -> str:
+def _serve(index: UserIndex, target: Publication, ds: date, current: Publication | None, *, written: str) -> str:
     """Stamps and serves the collection; keeps the one that it replaces and drops older ones."""
     replaced = current.collection if current and current.collection != target.collection else ""
-    index.stamp(target.collection, ds=ds.isoformat(), previous=replaced)
+    index.stamp(target.collection, ds=ds.isoformat(), previous=replaced, written=written)
     if current is None or replaced:
         index.point_alias(target.collection)
     kept = {target.collection, replaced or target.previous}

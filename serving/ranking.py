@@ -1,20 +1,22 @@
 """From sentences to users in order: the index finds a shortlist by vectors, the model scores it by histories too."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.audience import Demand, DemandModel, Scored, Vectors
+from model.scores import inner_products
+from serving.audience import Demand, Ranked, Vectors
+from serving.beside import beside
 from serving.combining import answered
 from serving.eligibility import Limits
 from serving.errors import AudienceTooLarge
 from serving.index import MOST_USERS, UserIndex
+from serving.meeting import Meeting
 from serving.question import Asked
-from serving.remembered import Remembered
-from serving.rows import Hit
+from serving.remembered import Rows
 from serving.telemetry.stages import stage
 from serving.user_features import OnlineFeatures
 
@@ -24,84 +26,99 @@ FEWEST_LISTED = 1_000
 CHECKED = 500
 """So many users' events are read at once."""
 
+Listed = tuple[list[str], bool]
+"""A shortlist, and whether it is everybody."""
+
 
 @dataclass(frozen=True)
 class Ranking:
-    """The users of one collection, ranked by one model."""
+    """The users of one collection."""
 
-    model: DemandModel
     index: UserIndex
     collection: str
     features: OnlineFeatures
-    vectors: Any
-    rows: Remembered
+    rows: Rows
 
-    def best(self, asked: Sequence[Asked], demands: Sequence[Demand], size: int, limits: Limits) -> list[Scored]:
+    def ahead(
+        self, asked: Sequence[Asked], demands: Sequence[Demand], size: int, limits: Limits
+    ) -> "Future[Listed] | None":
+        """Begins the search for what was not calibrated yet: of one sentence, that lists the same users. None where it
+        would not."""
+        if len(asked) != 1 or size > MOST_USERS:
+            return None
+        return beside(self._listed, asked, demands, _length(size), limits)
+
+    def best(
+        self,
+        asked: Sequence[Asked],
+        meeting: Meeting,
+        size: int,
+        limits: Limits,
+        *,
+        ahead: "Future[Listed] | None" = None,
+    ) -> Ranked:
         """The `size` users of the highest scores within the limits, best first, ties by user_id.
 
-        `demands` are the sentences as the model reads them. Where rules leave too few of the shortlist, a longer one is
-        taken, up to what Milvus returns.
+        The meeting's demands are the sentences as the model reads them. Where rules leave too few of the shortlist, a
+        longer one is taken, up to what Milvus returns.
         """
         if size > MOST_USERS:
             raise AudienceTooLarge(f"an audience holds at most {MOST_USERS} users, asked for {size}.")
-        length = min(MOST_USERS, max(FEWEST_LISTED, SHORTLIST * size))
+        length = _length(size)
+        listed = ahead.result() if ahead else None
         while True:
-            listed, complete = self._listed(asked, demands, length, limits)
-            found = self._kept(self._scored(asked, demands, listed), size, limits)
+            users, complete = listed or self._listed(asked, meeting.demands, length, limits)
+            found = self._ranked(asked, meeting, users, None if limits.rules else size)
+            found = self._kept(found, size, limits)
             if len(found) == size or complete or length == MOST_USERS or not limits.rules:
                 return found
-            length = min(MOST_USERS, length * 4)
+            length, listed = min(MOST_USERS, length * 4), None
 
-    def _listed(
-        self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits
-    ) -> tuple[list[Hit], bool]:
-        """A shortlist with the inner products of a single sentence, and whether it is everybody."""
+    def _listed(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Listed:
         vectors = [-d.vector if a.negated else d.vector for a, d in zip(asked, demands, strict=True)]
         searches: list[Vectors] = vectors if len(vectors) == 1 else [*vectors, np.mean(vectors, axis=0)]
-        hits: dict[str, Hit] = {}
-        fewest = length
-        for vector in searches:
-            found = self.index.search(self.collection, vector, length, limits.condition, vectors_of=self.rows.vectors)
-            fewest = min(fewest, len(found))
-            hits |= {hit.user_id: hit for hit in found}
-        return list(hits.values()), fewest < length
+        found = [self.index.nearest(self.collection, vector, length, limits.condition) for vector in searches]
+        return list(dict.fromkeys(user for users in found for user in users)), min(map(len, found)) < length
 
     @stage("rerank")
-    def _scored(self, asked: Sequence[Asked], demands: Sequence[Demand], listed: Sequence[Hit]) -> list[Scored]:
-        texts = self.rows.weighted_texts([hit.user_id for hit in listed])
-        known = [hit for hit in listed if hit.user_id in texts]
-        if not known:
-            return []
-        own = [texts[hit.user_id] for hit in known]
+    def _ranked(self, asked: Sequence[Asked], meeting: Meeting, listed: list[str], size: int | None) -> Ranked:
+        """The `size` best of the listed users; None takes all."""
+        users = self.rows.of(listed)
+        histories = users.histories
+        if not users.names:
+            return Ranked([], *(np.zeros(0),) * 2, np.zeros((len(asked), 0)), histories, np.zeros(0, np.int64))
         each = [
-            self.model.rescore(products, own, self.vectors, demand)
-            for products, demand in zip(self._products(asked, demands, known), demands, strict=True)
+            histories.scores(meeting.asked(at, histories), inner_products(users.vectors, demand.vector))
+            for at, demand in enumerate(meeting.demands)
         ]
-        scores, probabilities = answered(self.model.probabilities, asked, each)
-        columns = zip(known, scores.tolist(), probabilities.tolist(), zip(*each, strict=True), own, strict=True)
-        ranked = [Scored(hit.user_id, *rest) for hit, *rest in columns]
-        return sorted(ranked, key=lambda user: (-user.score, user.user_id))
+        scores, probabilities = answered(meeting.model.probabilities, asked, each)
+        everybody = Ranked(users.names, scores, probabilities, np.stack(each), histories, np.arange(len(scores)))
+        return everybody.take(_order(users.names, scores, size))
 
-    def _products(
-        self, asked: Sequence[Asked], demands: Sequence[Demand], known: Sequence[Hit]
-    ) -> Iterator[NDArray[np.float64]]:
-        if len(asked) == 1 and not asked[0].negated:
-            yield np.array([hit.score for hit in known])
-            return
-        stored = self.rows.vectors([hit.user_id for hit in known])
-        users = np.stack([stored[hit.user_id] for hit in known]).astype(np.float64)
-        for demand in demands:
-            yield users @ demand.vector.astype(np.float64)
-
-    def _kept(self, ranked: Sequence[Scored], size: int, limits: Limits) -> list[Scored]:
+    def _kept(self, ranked: Ranked, size: int, limits: Limits) -> Ranked:
         """The first `size` who meet the rules."""
         if not limits.rules:
-            return list(ranked[:size])
-        kept: list[Scored] = []
+            return ranked[:size]
+        kept: list[int] = []
         for start in range(0, len(ranked), CHECKED):
-            some = ranked[start : start + CHECKED]
-            events = self.features.events([user.user_id for user in some])
-            kept += [user for user in some if all(rule.holds(events[user.user_id]) for rule in limits.rules)]
+            some = ranked.names[start : start + CHECKED]
+            events = self.features.events(some)
+            kept += [
+                start + at for at, user in enumerate(some) if all(rule.holds(events[user]) for rule in limits.rules)
+            ]
             if len(kept) >= size:
                 break
-        return kept[:size]
+        return ranked.take(np.array(kept[:size], np.int64))
+
+
+def _length(size: int) -> int:
+    return min(MOST_USERS, max(FEWEST_LISTED, SHORTLIST * size))
+
+
+def _order(names: Sequence[str], scores: NDArray[np.float64], size: int | None) -> NDArray[np.int64]:
+    """The rows of the `size` highest scores, highest first, ties by name."""
+    rows = np.arange(len(scores))
+    if size is not None and size < len(scores):
+        rows = np.flatnonzero(scores >= np.partition(scores, -size)[-size])
+    own = scores.tolist()
+    return np.array(sorted(rows.tolist(), key=lambda row: (-own[row], names[row]))[:size], np.int64)

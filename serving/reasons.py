@@ -7,15 +7,17 @@ which averages the same texts (model/leave_one_out.py, combining.py).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.leave_one_out import late_drops, mean_drops, products
-from serving.audience import Demand, DemandModel, Reason, Scored
+from model.leave_one_out import late_drops, mean_drops
+from model.placed import Histories
+from serving.audience import Ranked, Reason
+from serving.beside import beside
 from serving.combining import answered
 from serving.history import Event
+from serving.meeting import Meeting
 from serving.question import Asked
 from serving.texts import TextTable
 from serving.user_features import OnlineFeatures
@@ -32,55 +34,54 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Reasons:
-    """Of the users of one collection: `vectors` are those of its texts, `gain` is how much a user's vector is their
-    mean."""
+    """Of the users of one collection: `gain` is how much a user's vector is the mean of the user's texts."""
 
-    model: DemandModel
-    vectors: Any
     texts: TextTable
     features: OnlineFeatures
     gain: float
 
-    def of(
-        self, users: Sequence[Scored], asked: Sequence[Asked], demands: Sequence[Demand]
-    ) -> dict[str, tuple[Reason, ...]]:
+    def of(self, users: Ranked, asked: Sequence[Asked], meeting: Meeting) -> dict[str, tuple[Reason, ...]]:
         """Per user at most MOST_REASONS texts, the one that moved the score most first."""
-        explained = [user for user in users[:MOST_EXPLAINED] if len(user.texts[0])]
-        if not explained:
+        explained = users[:MOST_EXPLAINED]
+        histories = explained.histories
+        if not len(histories.place_N):
             return {}
-        keys = np.concatenate([user.texts[0] for user in explained])
-        chosen: list[list[tuple[int, float, float]]] = []
-        ends = np.cumsum([len(user.texts[0]) for user in explained])
-        parts = [np.split(part, ends[:-1]) for part in (keys, *self._effects(explained, keys, asked, demands))]
-        for own, effect, change in zip(*parts, strict=True):
-            rows = np.lexsort((own, -effect))[: 2 * MOST_REASONS]
-            chosen.append([(int(own[at]), float(effect[at]), float(change[at])) for at in rows])
+        looked_up = beside(self.features.events, explained.names)
+        chosen = _chosen(histories, *self._effects(explained, asked, meeting))
         known = self.texts.of([key for each in chosen for key, _, _ in each])
-        events = self.features.events([user.user_id for user in explained])
+        events = looked_up.result()
         return {
-            user.user_id: tuple(
-                _reason(known[key], effect, change, [event for event in events[user.user_id] if event[2] == key])
+            user: tuple(
+                _reason(known[key], effect, change, [event for event in events[user] if event[2] == key])
                 for key, effect, change in each
                 if key in known and effect >= LEAST_EFFECT
             )[:MOST_REASONS]
-            for user, each in zip(explained, chosen, strict=True)
+            for user, each in zip(explained.names, chosen, strict=True)
         }
 
-    def _effects(
-        self, users: Sequence[Scored], keys: NDArray[np.int64], asked: Sequence[Asked], demands: Sequence[Demand]
-    ) -> tuple[Array, Array]:
+    def _effects(self, users: Ranked, asked: Sequence[Asked], meeting: Meeting) -> tuple[Array, Array]:
         """How much lower log odds and probability are without each text of each user."""
-        weights = np.concatenate([user.texts[1] for user in users])
-        lengths = np.array([len(user.texts[0]) for user in users])
-        with_all = [np.repeat([user.each[at] for user in users], lengths) for at in range(len(demands))]
-        known = np.unique(keys)
+        histories = users.histories
+        lengths, weights = histories.length_B, histories.weight_N
+        with_all = np.repeat(users.each, lengths, axis=1)
         without = []
-        for scores, demand in zip(with_all, demands, strict=True):
-            late = late_drops(self.model.asked(demand, self.vectors, known), keys, weights, lengths)
-            own = products(self.model, self.vectors, known, demand)[np.searchsorted(known, keys)]
-            without.append(scores - late - self.gain * mean_drops(own, weights, lengths))
-        before, after = (answered(self.model.probabilities, asked, each) for each in (with_all, without))
+        for at, scores in enumerate(with_all):
+            late = late_drops(meeting.asked(at, histories), histories.place_N, weights, lengths)
+            means = mean_drops(meeting.products(at, histories), weights, lengths)
+            without.append(scores - late - self.gain * means)
+        before, after = (answered(meeting.model.probabilities, asked, each) for each in (list(with_all), without))
         return before[0] - after[0], before[1] - after[1]
+
+
+def _chosen(histories: Histories, effects: Array, changes: Array) -> list[list[tuple[int, float, float]]]:
+    """Per user the texts of the greatest effects, more than are told: not every one may be known by its words."""
+    owners = np.repeat(np.arange(len(histories)), histories.length_B)
+    order = np.lexsort((histories.place_N, -effects, owners))
+    ends = np.cumsum(histories.length_B)
+    firsts = ends - histories.length_B
+    columns = histories.key_V[histories.place_N], effects, changes
+    chosen = [order[first:end][: 2 * MOST_REASONS] for first, end in zip(firsts.tolist(), ends.tolist(), strict=True)]
+    return [list(zip(*(column[own].tolist() for column in columns), strict=True)) for own in chosen]
 
 
 def _reason(text: str, effect: float, change: float, events: Sequence[Event]) -> Reason:

@@ -72,6 +72,14 @@ class Reloading(Generic[T]):
         with self._opening, self._turn:
             self._now, self._next, self._failed = None, None, None
 
+    def exchange(self, old: T, new: T) -> None:
+        """The same publication answers from `new` on, where `old` answers, or will."""
+        with self._opening, self._turn:
+            if self._now is old:
+                self._now = new
+            if self._next is old:
+                self._next = new
+
     def _known(self, published: Publication) -> T | None:
         """What is open of it; what was opened beside answers from now on."""
         if self._next is not None and self._next.publication == published:
@@ -93,8 +101,8 @@ class Reloading(Generic[T]):
         try:
             with self._opening:
                 opened = self._opened(published, now)
-            with self._turn:
-                self._next, self._failed = opened, None
+                with self._turn:
+                    self._next, self._failed = opened, None
         except FoundError as error:
             with self._turn:
                 self._failed = _Failure(published, error, time.monotonic())

@@ -1,11 +1,17 @@
-"""The rows of one publication that answering read once, kept in memory: to score a shortlist again costs no reading.
+"""The rows of one publication as answering needs them, read once and kept in memory.
 
 They are those of the publication, bit by bit, and go with it when another one answers.
 """
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
+
+from model.placed import Histories
+from serving.audience import Known, Stored, Vectors
 from serving.index import UserIndex
 from serving.milvus import batches
 from serving.rows import Vector, WeightedTexts
@@ -14,27 +20,51 @@ _BATCH = 1_000
 _OBJECTS = 700
 """Bytes that Python takes for a row beside its numbers."""
 
-Stored = tuple[Vector, WeightedTexts]
+Row = tuple[Vector, WeightedTexts]
+
+
+@dataclass(frozen=True)
+class Users:
+    """Some users, their vectors [B, width] and their histories."""
+
+    names: list[str]
+    vectors: Vectors
+    histories: Histories
+
+    def stored(self) -> Stored:
+        """The same, user by user."""
+        each = (self.histories.take(np.array([row])) for row in range(len(self.names)))
+        return self.vectors, [(own.key_V[own.place_N], own.weight_N) for own in each]
+
+
+class Rows(Protocol):
+    """Thread-safe. `known` are the texts that histories have, where these are always the same ones."""
+
+    @property
+    def known(self) -> Known | None: ...
+
+    def of(self, users: Sequence[str]) -> Users:
+        """Those users that the collection holds, in this order."""
+        ...
 
 
 class Remembered:
-    """Thread-safe. What does not fit into so many megabytes is read each time."""
+    """What does not fit into so many megabytes is read each time."""
+
+    known: Known | None = None
 
     def __init__(self, index: UserIndex, collection: str, *, megabytes: int) -> None:
         self._index, self._collection = index, collection
         self._left = megabytes << 20
-        self._rows: dict[str, Stored] = {}
+        self._rows: dict[str, Row] = {}
         self._turn = threading.Lock()
 
-    def vectors(self, users: Sequence[str]) -> dict[str, Vector]:
-        """The vectors of those users that the collection holds."""
-        return {user: vector for user, (vector, _) in self._of(users).items()}
+    def of(self, users: Sequence[str]) -> Users:
+        rows = self._of(users)
+        vectors = np.array([vector for vector, _ in rows.values()], np.float32)
+        return Users(list(rows), vectors, Histories.of([texts for _, texts in rows.values()]))
 
-    def weighted_texts(self, users: Sequence[str]) -> dict[str, WeightedTexts]:
-        """The weighted texts of those users that the collection holds."""
-        return {user: texts for user, (_, texts) in self._of(users).items()}
-
-    def _of(self, users: Sequence[str]) -> dict[str, Stored]:
+    def _of(self, users: Sequence[str]) -> dict[str, Row]:
         known = {user: row for user in users if (row := self._rows.get(user))}
         if len(known) == len(users):
             return known
@@ -42,7 +72,7 @@ class Remembered:
         self._keep(read)
         return {user: row for user in users if (row := known.get(user) or read.get(user))}
 
-    def _read(self, users: Sequence[str]) -> dict[str, Stored]:
+    def _read(self, users: Sequence[str]) -> dict[str, Row]:
         """Both of a user in one reading: who is searched is scored again at once."""
         vectors: dict[str, Vector] = {}
         texts: dict[str, WeightedTexts] = {}
@@ -51,7 +81,7 @@ class Remembered:
             texts |= self._index.weighted_texts(self._collection, batch)
         return {user: (vector, texts[user]) for user, vector in vectors.items() if user in texts}
 
-    def _keep(self, read: dict[str, Stored]) -> None:
+    def _keep(self, read: dict[str, Row]) -> None:
         with self._turn:
             for user, (vector, (keys, weights)) in read.items():
                 size = vector.nbytes + keys.nbytes + weights.nbytes + _OBJECTS

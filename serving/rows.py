@@ -62,7 +62,7 @@ class Hit:
 @dataclass(frozen=True)
 class Publication:
     """What a collection holds. `previous` is the collection that the alias named before it, or ''; `columns` are what
-    it can be filtered by."""
+    it can be filtered by; `written` is another word after every publication that wrote or deleted rows."""
 
     collection: str
     dimension: int
@@ -71,6 +71,7 @@ class Publication:
     ds: str = ""
     previous: str = ""
     columns: tuple[Column, ...] = ()
+    written: str = ""
 
     @property
     def versions(self) -> dict[str, Any]:
@@ -98,6 +99,7 @@ def described(name: str, found: Mapping[str, Any]) -> Publication:
         ds=stored.get("found_ds", ""),
         previous=stored.get("found_previous", ""),
         columns=facts.loads(stored.get("found_columns", "")),
+        written=stored.get("found_written", ""),
     )
 
 

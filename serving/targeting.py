@@ -23,28 +23,29 @@ from serving.audience import (
     History,
     Member,
     Preview,
+    Ranked,
     Rewritten,
-    Scored,
     SeedAnswerer,
-    Stored,
     Trait,
 )
+from serving.beside import beside
 from serving.eligibility import Eligibility, Limits
 from serving.errors import AudienceTooLarge, AudienceTooSmall, ContradictingSeeds, NoSeeds, UnknownUsers
 from serving.index import MOST_USERS, UserIndex
+from serving.meeting import Meeting
 from serving.preview import curve, deciles, precision
 from serving.question import NO_QUESTION, Asked, Question
 from serving.ranking import Ranking
 from serving.reading import Reader, Reading
 from serving.reasons import Reasons
-from serving.remembered import Remembered
+from serving.remembered import Rows, Users
 from serving.rows import Hit, Publication
 from serving.telemetry.stages import stage
 from serving.texts import TextTable
 from serving.user_features import OnlineFeatures
 from serving.why import Rest
 
-F = TypeVar("F", Scored, Hit)
+F = TypeVar("F", Ranked, list[Hit])
 
 NEGATIVES_PER_POSITIVE = 4
 POPULATION = 1_000
@@ -73,7 +74,7 @@ class Targeting:
     answer_seeds: SeedAnswerer
     reader: Reader
     eligibility: Eligibility
-    rows: Remembered
+    rows: Rows
     smallest: int = 0
     """No question may single out fewer users; 0 is no limit."""
 
@@ -83,43 +84,51 @@ class Targeting:
 
     @property
     def ranking(self) -> Ranking:
-        return Ranking(self.model, self.index, self.publication.collection, self.features, self.vectors, self.rows)
+        return Ranking(self.index, self.publication.collection, self.features, self.rows)
 
     def target(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Audience:
         """The `size` likeliest users of those at or above the minimum probability and within the filters."""
-        reading, demands, likely = self._asked(question, size, minimum_probability)
-        answer = self._answered(question, reading, demands, likely)
-        return replace(answer, expected=self._expected(question, reading, demands), why=self._why(likely))
+        found = self._asked(question, size, minimum_probability)
+        why = beside(self._why, found.users)
+        answer = self._answered(question, found, found.users)
+        return replace(answer, expected=found.expected, why=why.result())
 
     def preview(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Preview:
         """What `target` would answer, in figures and with a sample of the users."""
-        reading, demands, likely = self._asked(question, size, minimum_probability)
-        limits = self._limits(question, reading)
-        probabilities = np.array([user.probability for user in likely])
+        found = self._asked(question, size, minimum_probability)
+        limits = self._limits(question, found.reading)
+        probabilities = found.users.probabilities
         mean, interval = precision(probabilities)
-        everybody = self._expected(question, reading, demands)
+        sample = self._answered(question, found, found.users[:SAMPLED])
         return Preview(
-            audience=replace(
-                self._answered(question, reading, demands, likely[:SAMPLED]), expected=everybody, why=self._why(likely)
-            ),
-            size=len(likely),
+            audience=replace(sample, expected=found.expected, why=self._why(found.users)),
+            size=len(found.users),
             eligible=self.index.count(self.publication.collection, limits.condition),
             eligible_is_upper_bound=bool(limits.rules),
             expected_precision=mean,
             expected_precision_interval=interval,
             deciles=deciles(probabilities),
-            curve=curve(probabilities, everybody),
+            curve=curve(probabilities, found.expected),
         )
 
-    def _asked(self, question: Question, size: int, minimum: float) -> tuple[Reading, Sequence[Demand], list[Scored]]:
-        reading = self.reader.read(question)
+    def _asked(self, question: Question, size: int, minimum: float) -> "_Found":
+        """While the index searches, the demand is calibrated, and whatever does not need what is found is reckoned."""
+        reading, wanted = self.reader.read(question), max(size, self.smallest)
         limits = self._limits(question, reading)
+        said = [sentence.text for sentence in reading.asked]
         with stage("encode"):
-            demands = self.model.read_demands([sentence.text for sentence in reading.asked], self.day)
-        found = self.ranking.best(reading.asked, demands, max(size, self.smallest), limits)
-        return reading, demands, self.many([user for user in found if user.probability >= minimum])[:size]
+            read = self.model.uncalibrated(said, self.day)
+            ahead = self.ranking.ahead(reading.asked, read, wanted, limits)
+            meeting = self._meeting(self.model.calibrated(said, read, self.day))
+        everybody = self._expected(question, reading, meeting)
+        users = self.ranking.best(reading.asked, meeting, wanted, limits, ahead=ahead)
+        likely = self.many(users.take(np.flatnonzero(users.probabilities >= minimum)))[:size]
+        return _Found(reading, meeting, likely, everybody)
 
-    def many(self, found: list[F]) -> list[F]:
+    def _meeting(self, demands: Sequence[Demand]) -> Meeting:
+        return Meeting(self.model, self.vectors, demands, self.rows.known)
+
+    def many(self, found: F) -> F:
         """All who were found. Raises AudienceTooSmall where that would tell what a few users are, or will do."""
         if len(found) < self.smallest:
             raise AudienceTooSmall(f"fewer than {self.smallest} users meet what was asked.")
@@ -130,11 +139,10 @@ class Targeting:
         return self.eligibility.limits(filters, reading.rules, without=question.exclude_users)
 
     @stage("reasons")
-    def _answered(
-        self, question: Question, reading: Reading, demands: Sequence[Demand], users: Sequence[Scored]
-    ) -> Audience:
+    def _answered(self, question: Question, found: "_Found", users: Ranked) -> Audience:
+        reading = found.reading
         return replace(
-            self._audience(users, reading.asked, demands, question.demand),
+            self._audience(users, reading.asked, found.meeting, question.demand),
             rewritten=Rewritten(reading.asked, reading.said(), self._history(reading), reading.rest, reading.warnings),
             conditions=reading.documents(),
             filters=tuple(dict.fromkeys((*question.filters, *reading.filters))),
@@ -149,16 +157,22 @@ class Targeting:
         )
 
     @stage("size")
-    def _expected(self, question: Question, reading: Reading, demands: Sequence[Demand]) -> Expected | None:
+    def _expected(self, question: Question, reading: Reading, meeting: Meeting) -> Expected | None:
         """How many users of the index will do it, by a sample of them; of one sentence without filters and rules."""
-        if len(demands) != 1 or reading.asked[0].negated or question.filters or reading.filters or reading.rules:
+        if (
+            len(meeting.demands) != 1
+            or reading.asked[0].negated
+            or question.filters
+            or reading.filters
+            or reading.rules
+        ):
             return None
-        (demand,), name = demands, self.publication.collection
-        if demand.spread is None or not self._usual[0]:
+        (demand,), usual = meeting.demands, self._usual
+        if demand.spread is None or not usual.names:
             return None
-        vectors, texts = self._usual[1]
-        scores = self.model.rescore(inner_products(vectors, demand.vector), texts, self.vectors, demand)
-        return expected(self.model.probabilities(scores), self.index.count(name), demand.spread)
+        products = inner_products(usual.vectors, demand.vector)
+        scores = usual.histories.scores(meeting.asked(0, usual.histories), products)
+        return expected(self.model.probabilities(scores), self._everybody, demand.spread)
 
     def lookalike(
         self, positives: Sequence[str], *, negatives: Sequence[str] = (), question: Question = NO_QUESTION, size: int
@@ -179,9 +193,9 @@ class Targeting:
         if size + len(given) > MOST_USERS:
             raise AudienceTooLarge(f"an audience and its seeds are at most {MOST_USERS} users, asked for {size}.")
         limits = self.eligibility.limits(question.filters, without=[*given, *question.exclude_users])
-        asked, query = [Asked(demand)], [self._answering(liked, [*disliked, *drawn], demand)]
-        users = self.many(self.ranking.best(asked, query, max(size, self.smallest), limits))[:size]
-        made = self._audience(users, asked, query, question.demand)
+        asked, meeting = [Asked(demand)], self._meeting([self._answering(liked, [*disliked, *drawn], demand)])
+        users = self.many(self.ranking.best(asked, meeting, max(size, self.smallest), limits))[:size]
+        made = self._audience(users, asked, meeting, question.demand)
         return replace(made, negatives=tuple(drawn), filters=question.filters, why=self._why(users))
 
     def _others(self, positives: list[str]) -> list[str]:
@@ -195,37 +209,39 @@ class Targeting:
             raise UnknownUsers(f"the index {name} holds no user {', '.join(map(repr, unknown))}.")
         if not negatives:
             raise NoSeeds("seeds need users to stand apart from, but the index holds no others than the positives.")
-        sides = [*(self._stored(users) for users in (positives, negatives)), self._usual[1]]
+        sides = [users.stored() for users in (self.rows.of(positives), self.rows.of(negatives), self._usual)]
         return self.answer_seeds(self.model, demand, self.day, *sides, self.vectors)
 
+    def warm(self) -> None:
+        """Reckons what the first question would have to."""
+        assert self._everybody >= 0 and self._rest and self._gain is not None
+
     @cached_property
-    def _usual(self) -> tuple[list[str], Stored]:
+    def _everybody(self) -> int:
+        """How many users the collection has: like the population, counted once."""
+        return self.index.count(self.publication.collection)
+
+    @cached_property
+    def _usual(self) -> Users:
         """The population, which is read once: an index does not change before its next publication."""
-        users = self.index.sample(self.publication.collection, POPULATION, seed=_SEED)
-        return users, self._stored(users) if users else (np.zeros((0, self.publication.dimension), np.float32), [])
+        return self.rows.of(self.index.sample(self.publication.collection, POPULATION, seed=_SEED))
 
     @cached_property
     def _rest(self) -> Rest:
-        users, (_, texts) = self._usual
-        return Rest(self.texts, {user: keys for user, (keys, _) in zip(users, texts, strict=True)})
+        return Rest(self.texts, self._usual.names, self._usual.histories)
 
     @cached_property
     def _gain(self) -> float:
-        _, (vectors, texts) = self._usual
+        vectors, texts = self._usual.stored()
         return fitted_gain(self.model, self.vectors, vectors[:FITTED], texts[:FITTED])
 
-    def _why(self, users: Sequence[Scored]) -> tuple[Trait, ...]:
-        return self._rest.traits({user.user_id: user.texts[0] for user in users})
+    def _why(self, users: Ranked) -> tuple[Trait, ...]:
+        return self._rest.traits(users.names, users.histories)
 
-    def _stored(self, users: list[str]) -> Stored:
-        vectors, texts = self.rows.vectors(users), self.rows.weighted_texts(users)
-        return np.stack([vectors[user] for user in users]), [texts[user] for user in users]
-
-    def _audience(
-        self, users: Sequence[Scored], asked: Sequence[Asked], demands: Sequence[Demand], demand: str
-    ) -> Audience:
-        reasons = Reasons(self.model, self.vectors, self.texts, self.features, self._gain).of(users, asked, demands)
-        members = (Member(u.user_id, u.score, u.probability, reasons.get(u.user_id, ())) for u in users)
+    def _audience(self, users: Ranked, asked: Sequence[Asked], meeting: Meeting, demand: str) -> Audience:
+        reasons = Reasons(self.texts, self.features, self._gain).of(users, asked, meeting)
+        own = zip(users.names, users.scores.tolist(), users.probabilities.tolist(), strict=True)
+        members = (Member(user, score, probability, reasons.get(user, ())) for user, score, probability in own)
         return Audience(
             users=tuple(members),
             demand=demand,
@@ -235,3 +251,13 @@ class Targeting:
             template_version=self.publication.template_version,
             default_filters=self.eligibility.default,
         )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The users of a question, best first, and how many of everybody will do it."""
+
+    reading: Reading
+    meeting: Meeting
+    users: Ranked
+    expected: Expected | None

@@ -6,13 +6,13 @@ Both sides are counted in users. The log odds ratio has a prior of what both sid
     delta = log (a + p) / (n + P - a - p) - log (b + p) / (m + P - b - p),   p = P (a + b + 1/2) / (n + m + 1)
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.placed import Histories, over_one_table
 from model.words import words_of
 from serving.audience import Trait
 from serving.texts import TextTable
@@ -27,90 +27,93 @@ MOST_COMPARED = 500
 CHANCE = 0.01
 """How probable it may be that anything at all is told of an audience that is like the rest."""
 PRIOR = 10.0
-_CHUNK = 64
+_CELLS = 4_000_000
+"""So many cells of users by words are counted at once."""
 
-Keys = NDArray[np.int64]
-Thing = tuple[str, str]
-"""Kind, and how it is said."""
+Counts = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Done:
-    """How many of some users did each thing."""
+class Things:
+    """The texts of some keys and the words in these: what a user can have done. A text without its words is none."""
 
-    users: int
-    counts: Mapping[Thing, int]
+    def __init__(self, texts: TextTable, keys: NDArray[np.int64]) -> None:
+        self.keys = keys
+        known = texts.of(keys.tolist())
+        said = [known.get(key, "") for key in keys.tolist()]
+        places: dict[str, int] = {}
+        own = [[places.setdefault(word, len(places)) for word in dict.fromkeys(words_of(text))] for text in said]
+        self._sizes = np.array([len(words) for words in own], np.int32)
+        self._starts = np.cumsum(self._sizes, dtype=np.int32) - self._sizes
+        self._words = np.array([at for words in own for at in words], np.int32)
+        self._unknown = np.array([not text for text in said], bool)
+        self._said = (*places, *said)
+        self._many = len(places)
 
-    def without(self, others: "Done") -> "Done":
-        """Of those among them who are not the others."""
-        counts = {thing: count - others.counts.get(thing, 0) for thing, count in self.counts.items()}
-        return Done(self.users - others.users, counts)
+    def named(self, at: int) -> tuple[str, str]:
+        """Kind, and how it is said, of a counted thing: words come first."""
+        return WORD if at < self._many else TEXT, self._said[at]
+
+    def counts(self, histories: Histories) -> Counts:
+        """How many of the users did each thing. A user's texts are distinct; the histories are over the same keys."""
+        texts = np.bincount(histories.place_N, minlength=len(self.keys))
+        texts[self._unknown] = 0
+        words, rows = np.zeros(self._many, np.int64), np.arange(len(histories))
+        for part in np.array_split(rows, 1 + len(rows) * self._many // _CELLS):
+            words += self._words_of(histories.take(part))
+        return np.concatenate([words, texts])
+
+    def _words_of(self, histories: Histories) -> Counts:
+        size = self._sizes[histories.place_N]
+        ends = np.cumsum(size)
+        word = self._words[np.repeat(self._starts[histories.place_N] - (ends - size), size) + np.arange(size.sum())]
+        owners = np.repeat(np.arange(len(histories)) * self._many, histories.length_B)
+        has = np.zeros(len(histories) * self._many, bool)
+        has[np.repeat(owners, size) + word] = True
+        return np.asarray(np.count_nonzero(has.reshape(len(histories), self._many), axis=0), np.int64)
 
 
 class Rest:
     """A sample of all users, to whom members are compared."""
 
-    def __init__(self, texts: TextTable, sample: Mapping[str, Keys]) -> None:
-        self._texts, self._sample = texts, sample
-        self._all = done(texts, list(sample.values()))
+    def __init__(self, texts: TextTable, names: Sequence[str], histories: Histories) -> None:
+        self._texts, self._histories = texts, histories
+        self._rows = {user: row for row, user in enumerate(names)}
+        self._things = Things(texts, histories.key_V)
+        self._counts = self._things.counts(histories)
 
-    def traits(self, members: Mapping[str, Keys]) -> tuple[Trait, ...]:
+    def traits(self, members: Sequence[str], histories: Histories) -> tuple[Trait, ...]:
         """What the members, best first, did more than the rest: words, then texts, the surest first."""
         step = max(1, -(-len(members) // MOST_COMPARED))
-        compared = done(self._texts, list(members.values())[::step])
-        shared = done(self._texts, [keys for user, keys in self._sample.items() if user in members])
-        return traits(compared, self._all.without(shared))
+        shared = np.array([self._rows[user] for user in members if user in self._rows], np.int64)
+        others = len(self._rows) - len(shared)
+        compared, rest = histories.take(np.arange(0, len(members), step)), self._histories
+        if histories.key_V is rest.key_V:
+            things, everybody = self._things, self._counts
+        else:
+            compared, rest = over_one_table(compared, rest)
+            things = Things(self._texts, rest.key_V)
+            everybody = things.counts(rest)
+        return traits(
+            things, things.counts(compared), len(compared), everybody - things.counts(rest.take(shared)), others
+        )
 
 
-def traits(members: Done, rest: Done) -> tuple[Trait, ...]:
-    """Those whose log odds ratio is above chance, by its lower end."""
-    told = [(thing, count) for thing, count in members.counts.items() if count >= FEWEST_MEMBERS]
-    if not told or not rest.users:
+def traits(things: Things, did: Counts, members: int, others_did: Counts, others: int) -> tuple[Trait, ...]:
+    """Those whose log odds ratio is above chance, by its lower end, of what so many members and others did."""
+    told = np.flatnonzero(did >= FEWEST_MEMBERS)
+    if not len(told) or not others:
         return ()
-    did = np.array([count for _, count in told], float)
-    others = np.array([rest.counts.get(thing, 0) for thing, _ in told], float)
-    prior = PRIOR * (did + others + 0.5) / (members.users + rest.users + 1)
-    yes = np.stack([did, others]) + prior
-    no = np.array([[members.users], [rest.users]]) + PRIOR - yes
+    both = np.stack([did[told], others_did[told]]).astype(float)
+    prior = PRIOR * (both.sum(0) + 0.5) / (members + others + 1)
+    yes = both + prior
+    no = np.array([[members], [others]]) + PRIOR - yes
     delta = np.subtract(*np.log(yes / no))
     low = delta - NormalDist().inv_cdf(1 - CHANCE / len(told)) * np.sqrt((1 / yes + 1 / no).sum(0))
-    share = yes / np.array([[members.users + PRIOR], [rest.users + PRIOR]])
+    share = yes / np.array([[members + PRIOR], [others + PRIOR]])
     found: dict[str, list[Trait]] = {WORD: [], TEXT: []}
-    for at in sorted(range(len(told)), key=lambda at: (-low[at], told[at][0])):
-        kind, said = told[at][0]
-        if low[at] > 0 and len(found[kind]) < MOST_TRAITS:
-            have, others_have = float(did[at] / members.users), float(others[at] / rest.users)
-            found[kind].append(Trait(kind, said, have, others_have, float(share[0, at] / share[1, at])))
+    for at in sorted(np.flatnonzero(low > 0).tolist(), key=lambda at: (-low[at], things.named(int(told[at])))):
+        kind, said = things.named(int(told[at]))
+        if len(found[kind]) < MOST_TRAITS:
+            lift = float(share[0, at] / share[1, at])
+            found[kind].append(Trait(kind, said, float(both[0, at] / members), float(both[1, at] / others), lift))
     return (*found[WORD], *found[TEXT])
-
-
-def done(texts: TextTable, users: Sequence[Keys]) -> Done:
-    """Counts of the texts that the users have, and of the words in these. A user's keys are distinct."""
-    lengths = np.array([len(keys) for keys in users], np.int64)
-    if not lengths.sum():
-        return Done(len(users), {})
-    distinct, rows, amounts = np.unique(np.concatenate(users), return_inverse=True, return_counts=True)
-    known = texts.of(distinct.tolist())
-    said = [known.get(key, "") for key in distinct.tolist()]
-    counts = {(TEXT, text): int(count) for text, count in zip(said, amounts, strict=True) if text}
-    return Done(len(users), {**counts, **_words(said, rows.ravel(), lengths)})
-
-
-def _words(said: Sequence[str], rows: Keys, lengths: Keys) -> dict[Thing, int]:
-    """How many of the users have a text with each word; `rows` are their texts, `lengths` how many each has."""
-    places: dict[str, int] = {}
-    own = [[places.setdefault(word, len(places)) for word in dict.fromkeys(words_of(text))] for text in said]
-    sizes = np.array([len(words) for words in own])
-    starts, flat = np.cumsum(sizes) - sizes, np.array([at for words in own for at in words], np.int64)
-    total, ends = np.zeros(len(places), np.int64), np.cumsum(lengths)
-    for first in range(0, len(lengths), _CHUNK):
-        part = lengths[first : first + _CHUNK]
-        own_rows = rows[ends[first] - lengths[first] : ends[first + len(part) - 1]]
-        size = sizes[own_rows]
-        within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-        has = np.zeros((len(part), len(places)), bool)
-        has[
-            np.repeat(np.repeat(np.arange(len(part)), part), size), flat[np.repeat(starts[own_rows], size) + within]
-        ] = True
-        total += has.sum(0)
-    return {(WORD, word): int(total[at]) for word, at in places.items()}

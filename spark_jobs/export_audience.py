@@ -24,7 +24,7 @@ from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.user_lists import read_user_list
 from feature_repo.contracts.windows import cutoff_instant
 from model import scan
-from model.found import FoundModel
+from model.served import ServedModel
 from spark_jobs.audience_files import SCHEMA, refuse_unwritable, write_audience
 from spark_jobs.blocked import still_known
 from spark_jobs.embedding_days import Day, chosen_day
@@ -82,7 +82,7 @@ def export_audience(spark: SparkSession, work: Workdir, day: Day, order: Order) 
         scored.unpersist()
 
 
-def lowest_score(model: FoundModel, probability: float) -> float:
+def lowest_score(model: ServedModel, probability: float) -> float:
     """A score just below every score of at least this probability: what the scan may leave out."""
     low, high = -HIGHEST, HIGHEST
     reaches = model.probabilities(np.array([low, high])) >= probability
@@ -93,14 +93,14 @@ def lowest_score(model: FoundModel, probability: float) -> float:
     return low if reaches[1] else high
 
 
-def _model_of(work: Workdir, day: Day) -> FoundModel:
+def _model_of(work: Workdir, day: Day) -> ServedModel:
     folder = work.models / day.model_version
     if not folder.is_dir():
         raise FoundError(
             f"the embeddings of {day.ds} were made by model {day.model_version!r}, but there is no {folder}: copy that "
             f"model there, or embed the day by the model in service (spark_jobs/embed_users.py --ds {day.ds})."
         )
-    model = FoundModel.from_pretrained(folder)
+    model = ServedModel.from_pretrained(folder)
     if model.version != day.model_version:
         raise FoundError(
             f"the embeddings of {day.ds} were made by model {day.model_version!r}, {folder} holds model "
@@ -123,7 +123,7 @@ def _ranked(scored: DataFrame, out: Path) -> Iterator[pa.RecordBatch]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _audience(ranked: Iterator[pa.RecordBatch], model: FoundModel, order: Order) -> Iterator[pa.RecordBatch]:
+def _audience(ranked: Iterator[pa.RecordBatch], model: ServedModel, order: Order) -> Iterator[pa.RecordBatch]:
     """The users that were asked for, of the ranked ones, with rank and probability."""
     rank = 1
     for batch in ranked:

@@ -4,6 +4,7 @@ A pytest plugin (see conftest.py); torch is imported by the fixtures alone.
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
@@ -251,6 +252,21 @@ def trained(trained_folder: Path) -> "FoundModel":
     from model.found import FoundModel
 
     return FoundModel.from_pretrained(pointers.current(trained_folder, missing=""))
+
+
+@pytest.fixture(scope="session")
+def calibrated_folder(
+    trained_folder: Path, tiny_pairs: Path, text_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The tiny model with its calibration; read-only."""
+    from model import pointers
+    from model.calibration.learn import calibrate
+    from model.data import open_pairs
+
+    model = pointers.current(trained_folder, missing="")
+    folder = shutil.copytree(model, tmp_path_factory.mktemp("calibrated") / model.name)
+    calibrate(folder, open_pairs(tiny_pairs), text_cache)
+    return folder
 
 
 @pytest.fixture(scope="session")

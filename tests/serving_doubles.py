@@ -17,6 +17,7 @@ from feature_repo.contracts.names import Workdir
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import text_key
 from feature_repo.store import materialize
+from model.placed import Placed
 from model.scores import Asked
 
 WORDS = 16
@@ -68,6 +69,20 @@ class WordModel:
         cosines = {text_key(text): max(0.0, float(words_vector(text) @ demand.vector[1:])) for text in KNOWN}
         near = np.array([cosines.get(key, 1.0) for key in key_V.tolist()])
         return Asked(demand.vector, key_V, near, np.ones(1), np.ones(1), late_weight=1.0, late_bias=0.0)
+
+    def uncalibrated(self, demands, day):
+        return self.read_demands(demands, day)
+
+    def calibrated(self, demands, asked, day):
+        return asked
+
+    def known(self, vectors, keys):
+        none = np.zeros(len(keys))
+        return SimpleNamespace(
+            key_V=keys,
+            asked=lambda demand: Placed.at(self.asked(demand, vectors, keys)),
+            products=lambda demand: none,
+        )
 
     def rescore(self, scores, texts, vectors, demand):
         keys, weights = (np.concatenate([own[part] for own in texts]) for part in (0, 1))

@@ -72,14 +72,6 @@ def reader(matcher):
     return Reader(TEXTS, SOURCES, matcher, WORDS, future)
 
 
-@pytest.fixture(scope="module")
-def calibrated_folder(trained_folder, tiny_pairs, text_cache, tmp_path_factory):
-    model = pointers.current(trained_folder, missing="")
-    folder = shutil.copytree(model, tmp_path_factory.mktemp("models") / model.name)
-    calibrate(folder, open_pairs(tiny_pairs), text_cache)
-    return folder
-
-
 class TestLine:
     def test_it_is_where_the_loss_is_least(self):
         rng = np.random.default_rng(0)

@@ -13,9 +13,11 @@ import pytest
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import EMBEDDING, Workdir
 from feature_repo.contracts.settings import Settings
+from model.served import ServedModel
 from model.vectors import Users
 from serving.eligibility import Limits
 from serving.index import open_index
+from serving.meeting import Meeting
 from serving.publish import publish
 from serving.question import Asked
 from serving.ranking import Ranking
@@ -154,10 +156,13 @@ def test_the_service_gives_the_same_users_in_the_same_order(
     with open_index(settings) as index:
         publish(index, few.work, DAY)
         name = index.published().collection
-        ranking = Ranking(trained, index, name, None, texts, Remembered(index, name, megabytes=1))
-        hits = ranking.best([Asked(DEMAND)], trained.read_demands([DEMAND], DAY), 300, Limits())
+        model = ServedModel.from_pretrained(trained_folder / (trained_folder / "CURRENT").read_text())
+        ranking = Ranking(index, name, None, Remembered(index, name, megabytes=1))
+        meeting = Meeting(model, texts, model.read_demands([DEMAND], DAY), None)
+        found = ranking.best([Asked(DEMAND)], meeting, 300, Limits())
 
-    assert export(spark, few.work, tmp_path / "a.csv", size=300) == [(hit.user_id, hit.score) for hit in hits]
+    expected = list(zip(found.names, found.scores.tolist(), strict=True))
+    assert export(spark, few.work, tmp_path / "a.csv", size=300) == expected
 
 
 def test_the_lowest_score_is_just_below_those_of_the_probability(trained):

@@ -9,11 +9,14 @@ import pytest
 from serving_doubles import WordModel, words_vector
 
 from feature_repo.contracts.templates import text_key
-from model.leave_one_out import fitted_gain, late_drops, mean_drops, products
+from model.known_texts import KnownTexts
+from model.leave_one_out import fitted_gain, late_drops, mean_drops
+from model.placed import Histories
 from model.rewriting.document import OR
 from model.scores import Asked as AskedOfTexts
-from serving.audience import Scored
+from serving.audience import Ranked
 from serving.combining import answered
+from serving.meeting import Meeting
 from serving.question import Asked
 from serving.reasons import MOST_EXPLAINED, Reasons
 from serving.texts import TextTable
@@ -51,21 +54,22 @@ def asked_of_texts(seed: int, **changed) -> AskedOfTexts:
     return AskedOfTexts(**given | changed)
 
 
-def scored(model, user: str, texts, asked) -> tuple[Scored, list]:
+def ranked(model, users, texts, asked) -> tuple[Ranked, list]:
     keys = np.array(sorted(map(text_key, texts)), np.int64)
-    own = keys, np.ones(len(keys), np.float32)
+    own = [(keys, np.ones(len(keys), np.float32))] * len(users)
     demands = model.read_demands([sentence.text for sentence in asked], DAY)
-    each = [model.rescore(np.array([0.1]), [own], None, demand) for demand in demands]
-    score, probability = answered(model.probabilities, asked, each)
-    return Scored(user, float(score[0]), float(probability[0]), tuple(float(e[0]) for e in each), own), demands
+    each = [model.rescore(np.full(len(users), 0.1), own, None, demand) for demand in demands]
+    rows = np.arange(len(users))
+    found = answered(model.probabilities, asked, each)
+    return Ranked(list(users), *found, np.stack(each), Histories.of(own), rows), demands
 
 
 def reasons(texts=HISTORY, asked=(PICNIC,), users=("u",), known=HISTORY):
     model = WordModel("v1")
-    found = [scored(model, user, texts, asked) for user in users]
+    found, demands = ranked(model, users, texts, asked)
     keys = np.array(sorted(map(text_key, known)), np.int64)
     table = TextTable(keys, pa.array(sorted(known, key=text_key)))
-    return Reasons(model, None, table, Online(), 1.0).of([user for user, _ in found], asked, found[0][1])
+    return Reasons(table, Online(), 1.0).of(found, asked, Meeting(model, None, demands, None))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -76,7 +80,10 @@ def test_the_drop_of_a_text_is_the_score_less_the_score_without_it(seed):
     weights = [g.uniform(0, 3, n).astype(np.float32) for n in lengths]
 
     found = np.split(
-        late_drops(asked, np.concatenate(keys), np.concatenate(weights), np.array(lengths)), np.cumsum(lengths)[:-1]
+        late_drops(
+            asked, np.searchsorted(asked.key_V, np.concatenate(keys)), np.concatenate(weights), np.array(lengths)
+        ),
+        np.cumsum(lengths)[:-1],
     )
 
     def late(own, weight) -> float:
@@ -91,7 +98,7 @@ def test_the_drop_of_a_text_is_the_score_less_the_score_without_it(seed):
 def test_without_late_interaction_no_text_moves_the_score():
     none = np.zeros(0)
     assert late_drops(
-        asked_of_texts(0, floor_H=none, gain_H=none), np.array([7]), np.ones(1), np.array([1])
+        asked_of_texts(0, floor_H=none, gain_H=none), np.array([0]), np.ones(1), np.array([1])
     ).tolist() == [0]
 
 
@@ -120,7 +127,8 @@ def test_the_gain_is_found_where_vectors_are_means_of_texts(trained, texts):
     width = len(demand.vector) - 2
     users = np.zeros((40, width + 2), np.float32)
     unit = np.eye(width, dtype=np.float32)
-    axes = [products(trained, texts, texts.keys, Vector(row)) for row in unit]
+    known = KnownTexts(trained, texts, texts.keys)
+    axes = [known.products(Vector(row)) for row in unit]
     place = {key: at for at, key in enumerate(texts.keys.tolist())}
     for row, (keys, weights) in enumerate(weighted):
         columns = [place[key] for key in keys.tolist()]
@@ -135,10 +143,9 @@ def test_the_products_are_those_of_texts_turned_as_users_are(trained, texts):
     (demand,) = trained.read_demands(["coffee fans"], DAY)
     turned = trained.text.space.turned(trained.centred(texts)[1:], trained.recipe.served).numpy()
 
-    found = products(trained, texts, texts.keys, demand)
+    found = KnownTexts(trained, texts, texts.keys).products(demand)
 
     np.testing.assert_allclose(found, turned @ demand.vector[1:-1], atol=1e-5)
-    assert products(WordModel("v1"), texts, texts.keys, demand).tolist() == [0.0] * len(texts.keys)
 
 
 def test_a_reason_tells_its_effect_its_source_and_when():
@@ -171,13 +178,14 @@ def test_several_sentences_are_left_out_of_together(asked):
     model = WordModel("v1")
 
     for text in HISTORY:
-        full, _ = scored(model, "u", HISTORY, asked)
-        without, _ = scored(model, "u", [other for other in HISTORY if other != text], asked)
+        full, _ = ranked(model, ["u"], HISTORY, asked)
+        without, _ = ranked(model, ["u"], [other for other in HISTORY if other != text], asked)
         if text in found:
-            assert found[text].effect == pytest.approx(full.score - without.score, rel=1e-6)
-            assert found[text].probability_effect == pytest.approx(full.probability - without.probability, rel=1e-6)
+            assert found[text].effect == pytest.approx(full.scores[0] - without.scores[0], rel=1e-6)
+            change = full.probabilities[0] - without.probabilities[0]
+            assert found[text].probability_effect == pytest.approx(change, rel=1e-6)
         else:
-            assert full.score - without.score < 0.01
+            assert full.scores[0] - without.scores[0] < 0.01
 
 
 def test_what_speaks_against_a_demand_is_no_reason():

@@ -195,13 +195,13 @@ def cache_of(*texts: str) -> TextTable:
 def test_texts_of_a_night_that_is_being_published_are_read_when_they_are_met(desk, monkeypatch):
     cached = ["old thing"]
     monkeypatch.setattr(WordModel, "text_vectors", lambda *_: cache_of(*cached))
-    alike = WordModel.rescore
+    alike = WordModel.known
 
-    def rescore(self, scores, texts, vectors, demand):
+    def known(self, vectors, keys):
         vectors.rows(np.array([text_key(text) for text in TEXTS]))
-        return alike(self, scores, texts, vectors, demand)
+        return alike(self, vectors, keys)
 
-    monkeypatch.setattr(WordModel, "rescore", rescore)
+    monkeypatch.setattr(WordModel, "known", known)
     desk.ready()
     with pytest.raises(FoundError, match=r"text key \d+ has no vector"):
         desk.target(Question("garden plant"), size=3)

@@ -34,22 +34,22 @@ def test_what_is_remembered_is_what_the_index_holds_and_is_read_once(desk, read)
     some = [EVERYBODY[7], "nobody", *EVERYBODY[20:30]]
 
     for _ in range(2):
-        vectors, texts = rows.vectors(some), rows.weighted_texts(some)
-    assert read == [*some, "nobody", "nobody", "nobody"]
+        found = rows.of(some)
+    assert read == [*some, "nobody"]
     stored, weighted = desk._index.vectors("users_v1", some), desk._index.weighted_texts("users_v1", some)
 
-    assert list(vectors) == list(texts) == [user for user in some if user != "nobody"]
-    for user, vector in vectors.items():
+    assert found.names == [user for user in some if user != "nobody"]
+    for user, vector, texts in zip(found.names, *found.stored(), strict=True):
         assert np.array_equal(vector, stored[user]) and vector.dtype == np.float32
-        assert all(np.array_equal(*both) for both in zip(texts[user], weighted[user], strict=True))
+        assert all(np.array_equal(*both) for both in zip(texts, weighted[user], strict=True))
 
 
 def test_no_more_is_remembered_than_was_allowed(desk, read, monkeypatch):
     rows = Remembered(desk._index, "users_v1", megabytes=0)
-    assert rows.vectors(EVERYBODY).keys() == rows.weighted_texts(EVERYBODY).keys() == set(EVERYBODY)
+    assert rows.of(EVERYBODY).names == rows.of(EVERYBODY).names == EVERYBODY
     assert len(read) == 2 * USERS
     rows._left = 5_000
-    rows.vectors(EVERYBODY)
+    rows.of(EVERYBODY)
     assert 0 < len(rows._rows) < 7 and rows._left >= 0
 
 

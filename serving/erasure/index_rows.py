@@ -80,7 +80,7 @@ def _copy(index: UserIndex, name: str, person: Person) -> None:
     """Page by page, so that questions are answered in between."""
     draft, published = DRAFT + name, index.describe(name)
     index.create(replace(published, collection=draft))
-    index.stamp(draft, ds=published.ds, previous=published.previous)
+    index.stamp(draft, ds=published.ds, previous=published.previous, written=published.written)
     with index.milvus.client() as client:
         fields = [field["name"] for field in client.describe_collection(name)["fields"]]
     for page in index.pages(name, _ROWS):

@@ -1,0 +1,123 @@
+"""What calibration reads of a demand, prepared once: the numbers of model/calibration, to rounding, in less time.
+
+The words of a lake's units are encoded when a model is opened, other texts when they are met: a demand about what the
+lake's texts say needs no encoding beside its own.
+
+Shape suffixes: N past users, V texts of futures, T those that they have, K occurrences of units, U units, E encoder
+width.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from itertools import takewhile
+
+import numpy as np
+
+from model.calibration.matching import Matcher
+from model.calibration.past import Past
+from model.calibration.reading import Reader
+from model.calibration.units import SHORTEST_START, Units, stem
+
+MOST_WORDS = 20_000
+MOST_MET = 4_096
+"""So many encodings of other texts are kept."""
+
+Encode = Callable[[Sequence[str]], "np.ndarray"]
+
+
+class Encodings:
+    """Vectors of single texts, each the same whatever else is asked: words in one batch, any other text alone."""
+
+    def __init__(self, encode: Encode, words: Sequence[str]) -> None:
+        known = sorted(set(words))[:MOST_WORDS]
+        self._known = dict(zip(known, encode(known), strict=True)) if known else {}
+        self._met = lru_cache(MOST_MET)(lambda text: encode([text])[0])
+
+    def of(self, text: str) -> "np.ndarray":
+        """float32 [E]"""
+        known: np.ndarray | None = self._known.get(text)
+        return self._met(text) if known is None else known
+
+    def later(self, texts: Sequence[str]) -> "np.ndarray":
+        """An array of objects that stand for the vectors: a product with a matrix is what makes one."""
+        found = np.empty(len(texts), object)
+        found[:] = [_Later(text, self) for text in texts]
+        return found
+
+
+class _Later:
+    """The vector of a text, encoded when it is multiplied."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, text: str, encodings: Encodings) -> None:
+        self._text, self._encodings = text, encodings
+
+    def __rmatmul__(self, rows: "np.ndarray") -> "np.ndarray":
+        return np.asarray(rows @ self._encodings.of(self._text))
+
+
+class QuickUnits(Units):
+    """Occurrences ordered by text, so that a text's largest value is a reduction over neighbours."""
+
+    @classmethod
+    def like(cls, units: Units) -> "QuickUnits":
+        return cls(units.names, units.of_K, units.text_K, units.texts)
+
+    @cached_property
+    def _by_text(self) -> tuple["np.ndarray", "np.ndarray", "np.ndarray"]:
+        order = np.argsort(self.text_K, kind="stable")
+        texts, starts = np.unique(self.text_K[order], return_index=True)
+        return self.of_K[order], texts, starts
+
+    def texts_with(self, unit_U: "np.ndarray") -> "np.ndarray":
+        of_K, texts, starts = self._by_text
+        value_V = np.zeros(self.texts)
+        if len(texts):
+            value_V[texts] = np.maximum(np.maximum.reduceat(np.asarray(unit_U, np.float64)[of_K], starts), 0.0)
+        return value_V
+
+
+class QuickMatcher(Matcher):
+    """Finds the units of a stem by looking it up."""
+
+    def __init__(self, matcher: Matcher) -> None:
+        super().__init__(QuickUnits.like(matcher.units), matcher.is_event_V, matcher.unit_UE, matcher.text_VE)
+        self._of_stem: dict[str, list[int]] = {}
+        for unit, root in enumerate(self.stems):
+            self._of_stem.setdefault(root, []).append(unit)
+        words = sorted((name, unit) for unit, name in enumerate(self.units.names) if self._is_word_U[unit])
+        self._names, self._units = [name for name, _ in words], [unit for _, unit in words]
+
+    @property
+    def words(self) -> list[str]:
+        """The units that are single words."""
+        return list(self._names)
+
+    def _same_U(self, word: str) -> "np.ndarray":
+        root = stem(word)
+        same_U = np.zeros(len(self.units.names), bool)
+        same_U[self._of_stem.get(root, [])] = True
+        if len(root) >= SHORTEST_START:
+            same_U[list(self._beginning(root))] = True
+        return same_U
+
+    def _beginning(self, root: str) -> Iterator[int]:
+        first = bisect_left(self._names, root)
+        names = takewhile(lambda name: name.startswith(root), self._names[first:])
+        return (self._units[first + at] for at, _ in enumerate(names))
+
+
+class QuickReader(Reader):
+    """Sums over the texts that futures have, without the empty slots."""
+
+    def __init__(self, past: Past, matcher: Matcher) -> None:
+        super().__init__(past.texts, past.source_VS, QuickMatcher(matcher), past.words, past.future_NF)
+        self._user_T, slot_T = np.nonzero(past.future_NF >= 0)
+        self._text_T = past.future_NF[self._user_T, slot_T]
+
+    def happened(self, probability_V: "np.ndarray") -> "np.ndarray":
+        missed_V = np.log1p(-np.clip(probability_V, 0.0, 1 - 1e-9))
+        missed_N = np.bincount(self._user_T, weights=missed_V[self._text_T], minlength=len(self.future_NF))
+        return np.asarray(1 - np.exp(missed_N))

@@ -1,0 +1,48 @@
+"""Fills memory with the rows of what answers, beside the questions, so that these need no reading."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from feature_repo.contracts.errors import FoundError
+from serving.held import Held, all_rows
+from serving.targeting import Targeting
+
+_log = logging.getLogger(__name__)
+
+
+class Filling:
+    """One publication at a time; a newer one ends the filling of an older. `exchange` puts what answers from memory in
+    the place of what did not, where that still answers."""
+
+    def __init__(self, exchange: Callable[[Targeting, Targeting], None], *, megabytes: int) -> None:
+        self._exchange, self._megabytes = exchange, megabytes
+        self._stop, self._thread = threading.Event(), threading.Thread()
+
+    def begin(self, targeting: Targeting) -> None:
+        self._stop.set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._fill, args=(targeting, self._stop), name="filling", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Returns when nothing is read any more."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _fill(self, targeting: Targeting, stop: threading.Event) -> None:
+        collection = targeting.publication.collection
+        try:
+            users = all_rows(targeting.index, collection, megabytes=self._megabytes, stop=stop)
+            if users is None:
+                return
+            known = targeting.model.known(targeting.vectors, users.histories.key_V)
+            full = replace(targeting, rows=Held(users, known, targeting.rows))
+            full.warm()
+        except FoundError as error:
+            _log.info("memory was not filled", extra={"found": {"collection": collection, "why": str(error)}})
+            return
+        if not stop.is_set():
+            self._exchange(targeting, full)

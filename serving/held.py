@@ -1,0 +1,78 @@
+"""All rows of one publication in memory: vectors in one matrix, histories as places in one table of texts.
+
+What the index finds is then scored again without another reading. The rows are read from the index itself, page by
+page, after the publication is opened, and go with it. A collection that does not fit into the memory allowed is
+answered from what was met before (serving/remembered.py), and so is whoever was written into it since.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from model.placed import Histories, joined
+from serving.audience import Known, Vectors
+from serving.index import UserIndex
+from serving.remembered import Rows, Users
+
+_PAGE = 2_000
+_NAME_BYTES = 160
+"""What Python takes for a user's id and its place."""
+_TEXT_BYTES = 3_200
+"""A text that is prepared for demands: 384 features in double precision, and its key."""
+_COLUMNS = ["user_id", "vector", "text_keys", "text_weights"]
+
+
+class Held:
+    """See Rows; `rest` answers for users who are not among these."""
+
+    def __init__(self, users: Users, known: Known, rest: Rows) -> None:
+        self._users, self._known, self._rest = users, known, rest
+        self._row = {user: row for row, user in enumerate(users.names)}
+
+    @property
+    def known(self) -> Known:
+        return self._known
+
+    def of(self, users: Sequence[str]) -> Users:
+        try:
+            rows = np.fromiter(map(self._row.__getitem__, users), np.int64, len(users))
+        except KeyError:
+            return self._rest.of(users)
+        return Users(list(users), self._users.vectors[rows], self._users.histories.take(rows))
+
+
+def all_rows(index: UserIndex, collection: str, *, megabytes: int, stop: threading.Event) -> Users | None:
+    """The collection's users; None where they need more memory, or are no longer wanted."""
+    parts: list[Users] = []
+    left = megabytes << 20
+    for page in _pages(index, collection):
+        if stop.is_set() or left < 0:
+            return None
+        parts.append(page)
+        histories = page.histories
+        left -= page.vectors.nbytes + histories.place_N.nbytes + histories.weight_N.nbytes
+        left -= _NAME_BYTES * len(page.names)
+    if not parts:
+        return None
+    users = _joined(parts)
+    return users if left >= _TEXT_BYTES * len(users.histories.key_V) else None
+
+
+def _pages(index: UserIndex, collection: str) -> Iterator[Users]:
+    for condition in index.pages(collection, _PAGE):
+        if rows := index.read(collection, condition, _COLUMNS):
+            yield _read(rows)
+
+
+def _read(rows: Sequence[Mapping[str, Any]]) -> Users:
+    vectors = np.array([row["vector"] for row in rows], np.float32)
+    texts = [(np.array(row["text_keys"], np.int64), np.array(row["text_weights"], np.float32)) for row in rows]
+    return Users([row["user_id"] for row in rows], vectors, Histories.of(texts))
+
+
+def _joined(parts: Sequence[Users]) -> Users:
+    vectors: Vectors = np.concatenate([part.vectors for part in parts])
+    names = [name for part in parts for name in part.names]
+    return Users(names, vectors, joined([part.histories for part in parts]))

@@ -1,0 +1,145 @@
+"""What answers from memory answers as what reads the index does; it ends with its publication."""
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from audience_doubles import USERS, open_desk, published
+from serving_doubles import DAY, WordModel, bought, embedded, user_name, write_embeddings
+
+from feature_repo.contracts.errors import FoundError
+from serving.held import Held, all_rows
+from serving.question import Question
+from serving.remembered import Remembered
+
+EVERYBODY = [user_name(at) for at in range(USERS)]
+SENTENCES = ("picnic", "a garden plant", "lunch bags and picnic baskets", "who will not buy cake stands")
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return published(tmp_path)
+
+
+@pytest.fixture
+def desk(settings):
+    desk = open_desk(settings)
+    yield desk
+    desk.close()
+
+
+def filled(desk) -> Held:
+    """The rows of what answers from memory, once it does."""
+    desk.fill_memory()
+    return until_filled(desk)
+
+
+def until_filled(desk) -> Held:
+    until = time.monotonic() + 30
+    while not isinstance(rows := desk.ready().rows, Held):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return rows
+
+
+def test_all_rows_are_those_of_the_index_page_by_page(desk, monkeypatch):
+    monkeypatch.setattr("serving.held._PAGE", 7)
+
+    found = all_rows(desk._index, "users_v1", megabytes=1, stop=threading.Event())
+
+    assert sorted(found.names) == EVERYBODY and found.vectors.dtype == np.float32
+    vectors, texts = desk._index.vectors("users_v1", EVERYBODY), desk._index.weighted_texts("users_v1", EVERYBODY)
+    for user, vector, own in zip(found.names, *found.stored(), strict=True):
+        assert np.array_equal(vector, vectors[user])
+        assert all(np.array_equal(*both) for both in zip(own, texts[user], strict=True))
+
+
+def test_nothing_is_held_where_it_does_not_fit_or_is_no_longer_wanted(desk):
+    stop = threading.Event()
+    assert all_rows(desk._index, "users_v1", megabytes=0, stop=stop) is None
+    stop.set()
+    assert all_rows(desk._index, "users_v1", megabytes=1, stop=stop) is None
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_an_answer_from_memory_is_the_answer_of_the_index(desk, sentence):
+    asked = {"size": 12}
+    before = desk.target(Question(sentence), **asked), desk.preview(Question(sentence), **asked)
+    seeds = desk.lookalike(EVERYBODY[:3], size=9)
+
+    filled(desk)
+
+    assert (desk.target(Question(sentence), **asked), desk.preview(Question(sentence), **asked)) == before
+    assert desk.lookalike(EVERYBODY[:3], size=9) == seeds
+
+
+def test_what_is_held_is_not_read_again(desk, monkeypatch):
+    filled(desk)
+    monkeypatch.setattr("serving.index.UserIndex.read", lambda *_: 1 / 0)
+
+    assert len(desk.target(Question("picnic"), size=5).users) == 5
+
+
+def test_users_who_were_written_since_are_read_from_the_index(desk):
+    rows = filled(desk)
+    few = replace(rows._users, names=EVERYBODY[:5])
+    index = desk._index
+
+    held = Held(few, rows.known, Remembered(index, "users_v1", megabytes=1))
+
+    assert held.of(EVERYBODY[:8]).names == EVERYBODY[:8]
+    assert held.of(EVERYBODY[:8]).histories.key_V is not rows.known.key_V
+
+
+def test_an_erased_user_is_in_no_memory(desk):
+    gone = EVERYBODY[3]
+    old = filled(desk)
+    assert gone in old.of([gone]).names
+
+    desk.erase(gone)
+
+    rows = until_filled(desk)
+    assert rows is not old and rows.of([gone]).names == [] and gone not in rows._row
+
+
+def test_the_next_publication_is_held_in_the_place_of_the_last(desk, settings):
+    old = filled(desk)
+    write_embeddings(settings.work, DAY, embedded(USERS - 1), version="v2", texts=bought(USERS - 1))
+
+    desk.publish(DAY)
+
+    rows = until_filled(desk)
+    assert rows is not old and len(rows._row) == USERS - 1
+
+
+def test_a_day_that_is_published_again_with_other_rows_is_held_anew(desk, settings):
+    old = filled(desk)
+    moved = {user: (vector * np.float32(2), digest + "!") for user, (vector, digest) in embedded(USERS).items()}
+    write_embeddings(settings.work, DAY, moved, texts=bought(USERS))
+    desk.publish(DAY)
+    rows = until_filled(desk)
+    assert rows is not old and np.array_equal(rows.of(EVERYBODY).vectors, 2 * old.of(EVERYBODY).vectors)
+
+    desk.publish(DAY)
+
+    assert desk.ready().rows is rows
+
+
+def test_where_texts_lack_vectors_questions_are_answered_without_memory(desk, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    alike = desk.target(Question("picnic"), size=5)
+    known = WordModel.known
+
+    def lacking(*_):
+        raise FoundError("text key 7 has no vector: encode the texts of this snapshot first.")
+
+    monkeypatch.setattr(WordModel, "known", lacking)
+
+    desk.fill_memory()
+    desk._filling._thread.join()
+
+    assert "memory was not filled" in caplog.text
+    monkeypatch.setattr(WordModel, "known", known)
+    assert isinstance(desk.ready().rows, Remembered) and desk.target(Question("picnic"), size=5) == alike

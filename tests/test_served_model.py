@@ -1,0 +1,198 @@
+"""The model as a service asks it gives the numbers of the model; what is prepared for it, those of the plain code."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from model_pairs import LATER, TOPICS, some_users
+
+from feature_repo.contracts.errors import FoundError
+from model.calibration.matching import Matcher
+from model.calibration.units import Units
+from model.found import FoundModel
+from model.known_texts import KnownTexts
+from model.placed import Histories, Placed, joined, over_one_table
+from model.quick_reading import Encodings, QuickMatcher, QuickUnits
+from model.scores import inner_products
+from model.served import ServedModel
+
+SAID = [
+    *(f"People who will buy {topic} things" for topic in TOPICS),
+    f"Users who will not buy {TOPICS[0]} things",
+    "people who want zithers",
+    "People who will spend more than 500 EUR",
+]
+
+
+@pytest.fixture(scope="module")
+def plain(calibrated_folder) -> FoundModel:
+    return FoundModel.from_pretrained(calibrated_folder)
+
+
+@pytest.fixture(scope="module")
+def served(calibrated_folder) -> ServedModel:
+    return ServedModel.from_pretrained(calibrated_folder)
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_a_demand_is_read_and_calibrated_alike(said, plain, served):
+    (expected,), (found,) = plain.read_demands([said], LATER), served.read_demands([said], LATER)
+
+    np.testing.assert_allclose(found.vector, expected.vector, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found.late, expected.late)
+    assert (found.late_bias, found.late_weight, found.spread) == pytest.approx(
+        (expected.late_bias, expected.late_weight, expected.spread), rel=1e-4
+    )
+
+
+def test_the_line_of_a_demand_does_not_depend_on_what_else_was_asked(served, calibrated_folder):
+    (first,) = served.read_demands([SAID[-2]], LATER)
+    again = ServedModel.from_pretrained(calibrated_folder)
+    again.read_demands(SAID[:2], LATER)
+    (second,) = again.read_demands([SAID[-2]], LATER)
+
+    np.testing.assert_array_equal(first.vector, second.vector)
+    assert (first.late_bias, first.late_weight) == (second.late_bias, second.late_weight)
+
+
+def test_texts_are_encoded_without_the_adapter_by_the_same_weights(plain, served):
+    np.testing.assert_array_equal(served.encode_texts(SAID[:1]), plain.encode_texts(SAID[:1]))
+    np.testing.assert_array_equal(served.encode_texts(SAID), plain.encode_texts(SAID))
+    weights = dict(served.plain.named_parameters())
+    assert weights and not any("lora" in name for name in weights)
+    ours = {each.data_ptr() for each in served.parameters()}
+    assert {each.data_ptr() for each in weights.values()} <= ours
+
+
+def test_a_model_without_calibration_asks_as_it_was_trained(trained_folder, trained):
+    served = ServedModel.from_pretrained(trained_folder / (trained_folder / "CURRENT").read_text())
+
+    (found,), (expected,) = served.read_demands(SAID[:1], LATER), trained.read_demands(SAID[:1], LATER)
+
+    np.testing.assert_array_equal(found.vector, expected.vector)
+    assert found.spread is None
+
+
+def test_scores_over_prepared_texts_are_those_of_the_model_bit_by_bit(served, texts):
+    users, (demand,) = served.embed(some_users(24), texts), served.read_demands(SAID[:1], LATER)
+    histories = Histories.of(users.texts)
+    known = served.known(texts, histories.key_V)
+
+    found = histories.scores(known.asked(demand), inner_products(users.vectors, demand.vector))
+
+    np.testing.assert_array_equal(found, served.score(users, demand, texts))
+    np.testing.assert_array_equal(known.asked(demand).near_V, served.asked(demand, texts, histories.key_V).near_V)
+    assert known.nbytes == len(histories.key_V) * texts.vectors.shape[1] * 8
+
+
+def test_a_model_without_late_interaction_scores_by_its_vectors(trained, texts, monkeypatch):
+    monkeypatch.setattr(trained, "recipe", replace(trained.recipe, alignment="infonce"))
+    (demand,) = trained.read_demands(["garden fans"], LATER)
+    known = KnownTexts(trained, texts, texts.keys)
+
+    histories = Histories.of([(texts.keys[:2], np.ones(2, np.float32))])
+
+    assert histories.scores(known.asked(demand), np.array([0.25])).tolist() == [0.25]
+
+
+def test_a_text_without_a_vector_is_named(served, texts):
+    with pytest.raises(FoundError, match="text key 7 has no vector"):
+        served.known(texts, np.array([7]))
+
+
+def weighted(seed: int, lengths=(3, 0, 5, 1)):
+    g = np.random.default_rng(seed)
+    return [
+        (np.sort(g.choice(np.arange(1, 30) * 11, n, replace=False)), g.uniform(0, 2, n).astype(np.float32))
+        for n in lengths
+    ]
+
+
+def as_pairs(histories: Histories) -> list[dict[int, float]]:
+    ends = np.cumsum(histories.length_B)[:-1]
+    parts = (np.split(part, ends) for part in (histories.key_V[histories.place_N], histories.weight_N))
+    return [dict(zip(keys.tolist(), weights.tolist(), strict=True)) for keys, weights in zip(*parts, strict=True)]
+
+
+def test_histories_hold_the_texts_of_their_users_in_any_order():
+    users = weighted(0)
+    expected = [dict(zip(keys.tolist(), weights.tolist(), strict=True)) for keys, weights in users]
+    histories = Histories.of(users)
+
+    assert as_pairs(histories) == expected and len(histories) == 4
+    assert as_pairs(histories.take(np.array([2, 1, 2, 0]))) == [expected[at] for at in (2, 1, 2, 0)]
+    assert len(histories.take(np.array([], np.int64))) == 0 == len(Histories.of([]))
+
+
+def test_histories_over_several_tables_become_those_over_one():
+    parts = [Histories.of(weighted(seed)) for seed in (1, 2)]
+
+    one, two = over_one_table(*parts)
+
+    assert one.key_V is two.key_V and np.all(np.diff(one.key_V) > 0)
+    assert [as_pairs(one), as_pairs(two)] == [as_pairs(part) for part in parts]
+    assert as_pairs(joined(parts)) == [own for part in parts for own in as_pairs(part)]
+
+
+def test_a_placed_demand_scores_by_places_as_the_demand_does_by_keys(served, texts):
+    users, (demand,) = served.embed(some_users(9), texts), served.read_demands(SAID[:1], LATER)
+    histories = Histories.of(users.texts)
+    asked = served.asked(demand, texts, histories.key_V)
+    keys, weights = histories.key_V[histories.place_N], histories.weight_N
+
+    expected = asked.rescored(np.zeros(9), keys, weights, histories.length_B)
+
+    np.testing.assert_array_equal(histories.scores(Placed.at(asked), np.zeros(9)), expected)
+
+
+UNITS = Units.of(["garden chair, furniture", "gardeners at home", "lunch box", "a box of boxes", "tea"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_largest_value_of_a_texts_units_is_that_of_the_plain_code(seed):
+    value_U = np.random.default_rng(seed).uniform(-1, 1, len(UNITS.names))
+
+    np.testing.assert_array_equal(QuickUnits.like(UNITS).texts_with(value_U), UNITS.texts_with(value_U))
+
+
+def encode(texts):
+    vectors = np.stack([np.random.default_rng(sum(map(ord, text))).uniform(0.1, 1, 8) for text in texts])
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("topic", ["garden boxes", "gardening", "box", "zither and quark", "the", "tea or lunch boxes"])
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_topic_means_the_texts_that_it_does_by_the_plain_code(topic, exact):
+    plain = Matcher(UNITS, np.ones(UNITS.texts, bool), encode(UNITS.names), encode([str(at) for at in range(5)]))
+    quick = QuickMatcher(plain)
+
+    expected, found = plain.match(topic, encode, exact=exact), quick.match(topic, asker(quick), exact=exact)
+
+    assert found.coverage == pytest.approx(expected.coverage)
+    if expected.probability_V is None:
+        assert found.probability_V is None
+    else:
+        np.testing.assert_allclose(found.probability_V, expected.probability_V, atol=1e-6)
+
+
+def asker(matcher: QuickMatcher):
+    return Encodings(encode, matcher.words).later
+
+
+def test_words_are_encoded_once_and_other_texts_when_they_are_met():
+    asked: list[list[str]] = []
+
+    def counted(texts):
+        asked.append(list(texts))
+        return encode(texts)
+
+    encodings = Encodings(counted, ["tea", "box", "tea"])
+    later = encodings.later(["tea", "lunch box"])
+    assert asked == [["box", "tea"]]
+    rows = encode(["one", "two"])
+
+    for _ in range(2):
+        np.testing.assert_allclose(rows @ later[1], rows @ encode(["lunch box"])[0], rtol=1e-6)
+        np.testing.assert_allclose(rows @ later[0], rows @ encode(["tea"])[0], rtol=1e-6)
+
+    assert asked == [["box", "tea"], ["lunch box"]]
