@@ -16,8 +16,10 @@ from serving.answers import AudienceMessage, FeaturesMessage, PreviewMessage, Re
 from serving.audiences.answers import (
     AudiencePage,
     ComparedMessage,
+    ExportList,
     ExportMessage,
     Format,
+    ReceiversMessage,
     Status,
     StoredAudienceMessage,
 )
@@ -148,6 +150,14 @@ class FoundClient:
         asked = {"url": url, "format": format}
         made = self._caller.call("POST", f"/v1/audiences/{id}/exports", json=asked, repeatable=False)
         return ExportMessage.model_validate(made)
+
+    def exports(self, id: str) -> list[ExportMessage]:
+        """How the exports of an audience went, the newest first."""
+        return ExportList.model_validate(self._caller.call("GET", f"/v1/audiences/{id}/exports")).data
+
+    def receivers(self) -> ReceiversMessage:
+        """Whether the server sends exports, and to which hosts."""
+        return ReceiversMessage.model_validate(self._caller.call("GET", "/v1/receivers"))
 
     def compare(self, one: str, other: str) -> ComparedMessage:
         """How many users two audiences share."""

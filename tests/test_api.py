@@ -48,6 +48,7 @@ STORED = (
     "/v1/audiences/{audience_id}/exports",
     "/v1/audiences:compare",
     "/v1/seeds:parse",
+    "/v1/receivers",
 )
 PAGE = ("/v1/examples", "/v1/map", "/v1/audiences/{audience_id}/map")
 VERSIONS = {"model_version": "v1", "collection": "users_v1", "ds": "2024-06-01", "template_version": 1}

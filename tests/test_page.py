@@ -11,6 +11,7 @@ import pytest
 from audience_doubles import NOW, USERS, made, new, published
 from browser import Page, downloaded
 from page_server import answering, page  # noqa: F401
+from receiver import Receiver
 from serving_doubles import WordModel, user_name
 
 from feature_repo.contracts.settings import Settings
@@ -98,6 +99,7 @@ def test_from_a_sentence_over_preview_and_slider_to_an_export(tab, url, tmp_path
     assert tab.text("h1:not([hidden] *)") or tab.see("Picnic, June", "#audience-title")
     assert f"Of 12 users, about {point['expected']:.0f} will within 30 days." in tab.text("#audience")
     tab.see("once", "#audience .people")
+    assert not tab.run("document.querySelector('#export-url')"), "this server sends no exports"
     tab.click("#audience .actions button")
     file = downloaded(tmp_path)
     members = list(csv.DictReader(io.StringIO(file.read_text())))
@@ -456,6 +458,28 @@ def test_a_key_is_asked_for_where_the_server_wants_one(page, tmp_path):  # noqa:
         assert len(downloaded(tmp_path).read_text().splitlines()) == USERS + 1, "the file came with the key"
         assert page.run("document.querySelector('#key').hidden") and analyst not in page.run("location.href")
         page.run("sessionStorage.clear()")
+
+
+def test_members_are_sent_where_the_server_sends_any(page, tmp_path):  # noqa: F811
+    with Receiver().answering() as receiver:
+        receiver.answers = [503, 200]
+        settings = published(tmp_path / "work", export_hosts=receiver.host, export_secret="shared secret")
+        with answering(settings) as url:
+            stored = asked(url, "v1/audiences", {"name": "Out", "demand": PICNIC, "size": 7})
+            page.open("about:blank")
+            page.open(f"{url}#/audiences/{stored['id']}")
+            assert f"Signed, by this server, to {receiver.host}." in page.see("Signed", ".send")
+            page.write("#export-url", "https://evil.com/")
+            page.press("Enter")
+            page.see("exports may not go to 'evil.com'".capitalize(), ".send .problem")
+            page.write("#export-url", receiver.url)
+            page.run("document.querySelector('#export-format').value = 'jsonl'")
+            page.click(".send button")
+
+            told = page.see("delivered after 2 attempts: JSON lines to", "#audience [aria-label='What was sent']")
+
+        assert receiver.url in told and len(receiver.got[-1][2].splitlines()) == 7
+        assert not page.text(".send .problem")
 
 
 def test_an_empty_work_directory_says_what_to_run(page, tmp_path):  # noqa: F811

@@ -61,6 +61,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "GET /v1/audiences/{audience_id}/members": Rule(Role.ANALYST),
         "POST /v1/audiences/{audience_id}/exports": Rule(Role.ANALYST),
         "GET /v1/audiences/{audience_id}/exports": Rule(Role.ANALYST),
+        "GET /v1/receivers": Rule(Role.ANALYST),
         "POST /v1/audiences:compare": Rule(Role.VIEWER),
         "POST /v1/seeds:parse": Rule(Role.ANALYST),
         "GET /metrics": Rule(Role.VIEWER),

@@ -94,6 +94,13 @@ class SeedsMessage(Response):
     left_out: int = Field(description="seeds beyond the most that are used; which ones depends on their ids alone")
 
 
+class ReceiversMessage(Response):
+    enabled: bool = Field(description="whether this server sends exports at all")
+    hosts: list[str] = Field(
+        description="the hosts that an export may go to, with a port where it is not that of https"
+    )
+
+
 class ExportMessage(Versions):
     id: str
     audience: str

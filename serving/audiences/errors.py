@@ -76,7 +76,13 @@ class ExportsDisabled(ServingError):
 class ExportHostRefused(ServingError):
     status = 403
     code = "export_host_refused"
-    hint = "Name an https address at one of the hosts of FOUND_EXPORT_HOSTS."
+    hint = "Name an https address at one of the hosts of FOUND_EXPORT_HOSTS; GET /v1/receivers lists them."
+
+
+class ExportAddressRefused(ServingError):
+    status = 403
+    code = "export_address_refused"
+    hint = "Name a host with a public address, or list its network in FOUND_EXPORT_NETWORKS, as in 10.1.0.0/16."
 
 
 class ExportFailed(ServingError):

@@ -26,7 +26,7 @@ from serving.audiences.records import (
 )
 from serving.audiences.rewritten import RewrittenMeaning
 from serving.audiences.store import AudienceStore
-from serving.audiences.webhook import Receivers, deliver
+from serving.audiences.webhook import Receivers, deliver, receivers_of
 from serving.desk import Desk
 from serving.errors import AudienceTooSmall, ContradictingSeeds, NoSeeds, ServingError
 
@@ -37,7 +37,7 @@ class Audiences:
 
     def __init__(self, settings: Settings, desk: Desk, meaning: Meaning, receivers: Receivers) -> None:
         database = Database(settings.work.audiences)
-        self._desk, self._receivers, self._smallest = desk, receivers, settings.minimum_audience
+        self._desk, self.receivers, self._smallest = desk, receivers, settings.minimum_audience
         self._patience = settings.grace_seconds
         self._blocks = BlockList(settings.work.erasure)
         self.store, self.exports = AudienceStore(database), ExportStore(database)
@@ -100,7 +100,7 @@ class Audiences:
 
     def export(self, name: str, *, url: str, format: str) -> tuple[StoredAudience, Export]:
         """A queued export to an allowed address."""
-        self._receivers.refuse(url)
+        self.receivers.refuse(url)
         audience = self.ready(name)
         export = self.exports.create(name, url=url, format=format, now=_now())
         self._sending.wake()
@@ -141,7 +141,7 @@ class Audiences:
         audience = self.ready(export.audience)
         headers = {"Content-Type": MEDIA_TYPES[export.format], "Found-Export": export.id, "Found-Audience": audience.id}
         deliver(
-            self._receivers,
+            self.receivers,
             export.url,
             partial(self.stream, audience, export.format),
             headers | version_headers(audience.versions),
@@ -150,10 +150,9 @@ class Audiences:
         )
 
 
-def open_audiences(settings: Settings, desk: Desk) -> Audiences:
-    """The audiences of these settings, not started yet."""
-    receivers = Receivers(settings.names("export_hosts"), settings.export_secret)
-    return Audiences(settings, desk, RewrittenMeaning(settings), receivers)
+def open_audiences(settings: Settings, desk: Desk, *, alone: bool) -> Audiences:
+    """The audiences of these settings, not started yet. `alone`: nobody but this machine reaches the server."""
+    return Audiences(settings, desk, RewrittenMeaning(settings), receivers_of(settings, alone=alone))
 
 
 def _now() -> str:

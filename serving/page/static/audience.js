@@ -1,23 +1,18 @@
 // One saved audience: its promise, its members, its export, and what became of it.
 
-import { call, download, send } from "./api.js";
+import { call, send } from "./api.js";
 import { outcomePanel } from "./backtest.js";
 import { $, h, show } from "./dom.js";
+import { exportPanel } from "./export.js";
 import { UserMap } from "./map.js";
 import { people } from "./people.js";
 import { counts, diagnostics, promise } from "./promise.js";
 import { UNFINISHED } from "./saved.js";
 import { isAbort, problemBox } from "./told.js";
 import { traits } from "./traits.js";
-import { users } from "./words.js";
 
 const AGAIN_MS = 700;
 const SHOWN = 10;
-const FORMATS = [
-  ["csv", "CSV"],
-  ["parquet", "Parquet"],
-  ["jsonl", "JSON lines"],
-];
 const QUESTION = ["demand", "sentences", "conditions", "filters", "minimum_probability"];
 
 export class Audience {
@@ -96,7 +91,7 @@ export class Audience {
           "div",
           null,
           promise(audience),
-          this.exports(audience),
+          exportPanel(audience, this.path(), signal),
           outcomePanel(audience),
           traits(audience.why, "its members"),
         ),
@@ -132,34 +127,6 @@ export class Audience {
     } catch (error) {
       if (!isAbort(error)) show(this.map.element, problemBox(error));
     }
-  }
-
-  exports(audience) {
-    const problem = h("div");
-    const save = async (event, format) => {
-      event.target.disabled = true;
-      show(problem);
-      try {
-        await download(this.path("/members"), { format }, `${audience.id}.${format}`);
-      } catch (error) {
-        show(problem, problemBox(error));
-      } finally {
-        event.target.disabled = false;
-      }
-    };
-    const held = audience.held_out ? ` without the ${users(audience.held_out)} held out` : "";
-    return h(
-      "section",
-      { class: "panel", "aria-labelledby": "export-title" },
-      h("h2", { id: "export-title" }, "Export"),
-      h("p", { class: "soft" }, `${users(audience.size - audience.held_out)}, best first${held}.`),
-      h(
-        "p",
-        { class: "actions" },
-        FORMATS.map(([format, name]) => h("button", { type: "button", onclick: (event) => save(event, format) }, name)),
-      ),
-      problem,
-    );
   }
 
   remove(audience) {
