@@ -16,6 +16,7 @@ from serving.answers import AudienceMessage, FeaturesMessage, PreviewMessage, Re
 from serving.audiences.answers import (
     AudiencePage,
     ComparedMessage,
+    ExplainedMembers,
     ExportList,
     ExportMessage,
     Format,
@@ -144,6 +145,11 @@ class FoundClient:
             with beside.open("wb") as file:
                 file.writelines(answer.iter_bytes())
         beside.replace(path)
+
+    def reasons(self, id: str, *, limit: int = 10) -> ExplainedMembers:
+        """What moved the scores of the first members."""
+        told = self._caller.call("GET", f"/v1/audiences/{id}/reasons", params={"limit": limit})
+        return ExplainedMembers.model_validate(told)
 
     def export(self, id: str, url: str, *, format: Format = "jsonl") -> ExportMessage:
         """Queues the sending of the members to an https address. Sent once: a second request is a second export."""

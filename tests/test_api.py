@@ -45,6 +45,7 @@ STORED = (
     "/v1/audiences/{audience_id}",
     "/v1/audiences/{audience_id}:cancel",
     "/v1/audiences/{audience_id}/members",
+    "/v1/audiences/{audience_id}/reasons",
     "/v1/audiences/{audience_id}/exports",
     "/v1/audiences:compare",
     "/v1/seeds:parse",

@@ -140,6 +140,25 @@ def test_a_number_a_chance_and_a_slider_are_one_choice(tab, url):
     assert f"about {curve[6]['expected']:.0f} will" in told
 
 
+def test_what_sets_them_apart_is_told_of_the_chosen_size(tab):
+    ask(tab)
+    assert not tab.text(".traits"), "everybody is like everybody"
+
+    tab.write("#size", "10")
+    tab.press("Enter")
+    told = tab.see("histories of the first 10 users", ".traits")
+    assert "picnic basket\t100%\t0%" in told
+    tab.write("#size", "12")
+    tab.press("Enter")
+    assert "picnic basket\t83%" in tab.see("histories of the first 12 users", ".traits")
+    previews = len([each for each in tab.requests if each.endswith(":preview")])
+    assert previews == 3, "one of the sentence, one of each size"
+    tab.write("#size", "10")
+    tab.press("Enter")
+    tab.see("histories of the first 10 users", ".traits")
+    assert len([each for each in tab.requests if each.endswith(":preview")]) == previews
+
+
 def test_a_curve_beyond_its_points_is_asked_for_exactly(tab):
     script = """(async () => {
         const { Curve } = await import("./page/curve.js");
@@ -241,7 +260,7 @@ def test_from_an_upload_to_an_audience_with_what_is_odd_about_it(tab, tmp_path, 
         "8 users who did it." in told and "1 of 9 seeds are no users of the index" in told and "nobody unknown" in told
     )
     assert "Of 6 users" in told and "Made from a list of users" in told
-    tab.see(user_name(32), "#audience .people")
+    assert user_name(32) in tab.see("picnic basket once", "#audience .people")
 
 
 @pytest.mark.parametrize(
@@ -332,6 +351,17 @@ def test_an_audience_that_is_being_made_shows_how_far_it_is_and_can_be_stopped(t
     tab.click("#audience button")
 
     tab.see("This audience was cancelled", "#audience")
+
+
+def test_reasons_end_with_the_index_that_chose_the_users(tab, settings):
+    store = AudienceStore(Database(settings.work.audiences))
+    earlier, _ = store.create(new("Earlier"), now=NOW)
+    store.claim()
+    store.finish(earlier.id, made(6, ds="2024-05-01"))
+    go(tab, f"#/audiences/{earlier.id}")
+
+    assert "another does by now" in tab.see("as long as the index that chose them answers", "#audience .wide")
+    assert "u00000" in tab.text("#audience .people")
 
 
 def test_an_audience_that_is_not_there_is_told(tab):

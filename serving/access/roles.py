@@ -59,6 +59,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "DELETE /v1/audiences/{audience_id}": Rule(Role.ANALYST),
         "POST /v1/audiences/{audience_id}:cancel": Rule(Role.ANALYST),
         "GET /v1/audiences/{audience_id}/members": Rule(Role.ANALYST),
+        "GET /v1/audiences/{audience_id}/reasons": Rule(Role.ANALYST, Queue.MODEL),
         "POST /v1/audiences/{audience_id}/exports": Rule(Role.ANALYST),
         "GET /v1/audiences/{audience_id}/exports": Rule(Role.ANALYST),
         "GET /v1/receivers": Rule(Role.ANALYST),

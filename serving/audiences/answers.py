@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from serving.answers import Response, TraitMessage, Versions
+from serving.answers import ReasonMessage, Response, TraitMessage, Versions
 
 Format = Literal["csv", "jsonl", "parquet"]
 Status = Literal["queued", "running", "ready", "failed", "cancelled"]
@@ -62,6 +62,15 @@ class StoredAudienceMessage(Versions):
     backtest: dict[str, Any] | None = Field(description="what became of it, once the window has passed")
     why: list[TraitMessage] | None = Field(description="what the members did more than other users, beyond chance")
     error: FailureMessage | None
+
+
+class ExplainedMessage(Response):
+    user_id: str
+    reasons: list[ReasonMessage] = Field(description="texts of the user's history, what moved the score most first")
+
+
+class ExplainedMembers(Versions):
+    data: list[ExplainedMessage] = Field(description="the first members, best first, without the hold-out")
 
 
 class AudiencePage(Response):

@@ -17,6 +17,12 @@ class AudienceNotReady(ServingError):
     hint = "GET /v1/audiences/{id} shows its status and progress; a failed one says why."
 
 
+class AudienceOutdated(ServingError):
+    status = 409
+    code = "audience_outdated"
+    hint = "Reasons come from the publication that chose the members; make the audience again to have today's."
+
+
 class AudienceFinished(ServingError):
     status = 409
     code = "audience_finished"

@@ -14,6 +14,7 @@ from serving.audiences.answers import (
     AudiencePage,
     ComparedMessage,
     DeletedMessage,
+    ExplainedMembers,
     Format,
     SeedNote,
     Status,
@@ -26,11 +27,13 @@ from serving.audiences.parameters import Id, IdempotencyKey, TheAudiences, Wait,
 from serving.audiences.records import FAILED, UNFINISHED, StoredAudience
 from serving.audiences.service import Audiences
 from serving.problems import documented, problem_response
+from serving.reasons import MOST_EXPLAINED
 
 MOST_PER_PAGE = 100
 _UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
 _QUESTION = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
 _FILTERED = (e.AudienceTooSmall, e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
+_MISSING = (a.AudienceMissing, a.AudienceNotReady)
 _SEEDS = (e.UnknownUsers, e.NoSeeds, e.ContradictingSeeds, e.AudienceTooLarge, a.UnknownTexts)
 
 router = APIRouter(tags=["stored audiences"])
@@ -126,7 +129,7 @@ def cancel(audience_id: Id, audiences: TheAudiences) -> Any:
             "content": {kind.partition(";")[0]: FILE for kind in MEDIA_TYPES.values()},
             "description": "the members",
         },
-        **documented(a.AudienceMissing, a.AudienceNotReady),
+        **documented(*_MISSING),
     },
 )
 def members(audience_id: Id, audiences: TheAudiences, format: Format = "csv") -> StreamingResponse:
@@ -138,10 +141,24 @@ def members(audience_id: Id, audiences: TheAudiences, format: Format = "csv") ->
     return StreamingResponse(audiences.stream(audience, format), media_type=MEDIA_TYPES[format], headers=headers)
 
 
+@router.get(
+    "/v1/audiences/{audience_id}/reasons",
+    response_model=ExplainedMembers,
+    responses=documented(*_UNREADY, *_QUESTION, *_FILTERED, *_SEEDS, *_MISSING, a.AudienceOutdated),
+)
+def reasons(
+    audience_id: Id, audiences: TheAudiences, limit: Annotated[int, Query(ge=1, le=MOST_EXPLAINED)] = 10
+) -> Any:
+    """What moved the scores of the first members, as long as the publication that chose them answers."""
+    audience = audiences.ready(audience_id)
+    told = [{"user_id": user, "reasons": found} for user, found in audiences.reasons(audience, limit=limit)]
+    return {"data": told, **audience.versions}
+
+
 @router.post(
     "/v1/audiences:compare",
     response_model=ComparedMessage,
-    responses=documented(a.AudienceMissing, a.AudienceNotReady),
+    responses=documented(*_MISSING),
 )
 def compare(asked: CompareRequest, audiences: TheAudiences, caller: TheCaller) -> Any:
     """How many users two audiences share; null where that would tell of fewer users than minimum_audience."""

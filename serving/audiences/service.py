@@ -7,9 +7,11 @@ from functools import partial
 from feature_repo.contracts.blocklist import BlockList
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import text_key
+from serving.audience import Reason
 from serving.audiences.counting import Meaning, is_summary
 from serving.audiences.database import Database
 from serving.audiences.errors import AudienceNotReady, ExportFailed, UnknownTexts
+from serving.audiences.explaining import reasons
 from serving.audiences.exports import DELIVERED, Export, ExportStore
 from serving.audiences.formats import MEDIA_TYPES, streamed, version_headers
 from serving.audiences.jobs import Runner
@@ -92,6 +94,10 @@ class Audiences:
     def stream(self, audience: StoredAudience, format: str) -> Iterator[bytes]:
         """The exported members in a format."""
         return streamed(self.store.members(audience.id), format, audience.versions)
+
+    def reasons(self, audience: StoredAudience, *, limit: int) -> list[tuple[str, tuple[Reason, ...]]]:
+        """Why its first members are in it. Raises AudienceOutdated."""
+        return reasons(self._desk, self.store, audience, limit=limit)
 
     def compare(self, names: Sequence[str]) -> tuple[list[StoredAudience], int]:
         """Both audiences, and how many users are in both."""

@@ -13,7 +13,7 @@ import { traits } from "./traits.js";
 
 const AGAIN_MS = 700;
 const SHOWN = 10;
-const QUESTION = ["demand", "sentences", "conditions", "filters", "minimum_probability"];
+const OUTDATED = "What moved their scores is told as long as the index that chose them answers; another does by now.";
 
 export class Audience {
   async open(id) {
@@ -114,10 +114,23 @@ export class Audience {
     try {
       const first = await firstMembers(this.path("/members"), signal);
       show(this.members, people(first, { why: false }));
-      const why = audience.kind === "target" && (await reasons(audience, signal));
+      if (!first.length) return;
+      const why = await this.reasons(signal);
       if (why) show(this.members, people(first.map((each) => ({ ...each, reasons: why.get(each.user_id) }))));
+      else this.members.append(h("p", { class: "soft small" }, OUTDATED));
     } catch (error) {
       if (!isAbort(error)) show(this.members, problemBox(error));
+    }
+  }
+
+  // Why, as long as the index that chose them still answers.
+  async reasons(signal) {
+    try {
+      const { data } = await call("GET", this.path("/reasons"), { query: { limit: SHOWN }, signal });
+      return new Map(data.map((each) => [each.user_id, each.reasons]));
+    } catch (error) {
+      if (error.code === "audience_outdated") return null;
+      throw error;
     }
   }
 
@@ -188,17 +201,4 @@ async function firstMembers(path, signal) {
     .slice(0, SHOWN)
     .filter(Boolean)
     .map((line) => JSON.parse(line));
-}
-
-// Why, as long as the index that chose them still answers.
-async function reasons(audience, signal) {
-  const asked = Object.fromEntries(
-    QUESTION.filter((name) => audience.request[name] != null).map((name) => [name, audience.request[name]]),
-  );
-  const answer = await call("POST", "v1/audiences:target", {
-    body: { ...asked, size: Math.min(50, Math.max(1, audience.size)) },
-    signal,
-  });
-  if (answer.collection !== audience.collection || answer.ds !== audience.ds) return null;
-  return new Map(answer.users.map((each) => [each.user_id, each.reasons]));
 }
