@@ -28,6 +28,7 @@ from model.evaluation.suite.families import FOUND, FOUND_CODE, Family
 from model.evaluation.suite.sources import sources
 from model.evaluation.thresholds import fit_rate
 from model.recipes import found_default
+from model.rewriting import topics as rewriting
 from model.rewriting.lake import know_lake
 from model.rewriting.offline import OfflineRewriter
 from model.rewriting.rules import Rules
@@ -139,7 +140,13 @@ def _with_rewriting(lake: Lake, place: Place, ask: Ask) -> dict[str, Any]:
     encoder = place.training.encoder
     rewrite = OfflineRewriter(known, encoder.encode(known.texts), encoder.encoder.encode, day).rewrite
     profile, currency = pairs.manifest["profile"], str(pairs.manifest["currency"])
-    rules = Rules(np.array(list(texts), np.int64), list(texts.values()), profile=profile, currency=currency)
+    every_VE = encoder.encode(list(texts.values()))
+    meant = rewriting.Topics(
+        np.array(list(texts), np.int64),
+        list(texts.values()),
+        lambda topic: every_VE @ encoder.encoder.encode([topic])[0],
+    )
+    rules = Rules(meant, profile=profile, currency=currency)
     topics = Topics(place.columns, texts, [s for s in EVENT_SOURCES if place.columns[f"{s}_length"].any()])
     asked = {s.id: list(topics.conditioned(f"{lake.name}/{s.id}", s.demand)) for s in place.scenarios}
     rates = {s.id: fit_rate(np.array(list(lake.fit[s.id].values()))) for s in place.scenarios}
