@@ -45,9 +45,11 @@ STORED = (
     "/v1/audiences/{audience_id}",
     "/v1/audiences/{audience_id}:cancel",
     "/v1/audiences/{audience_id}/members",
+    "/v1/audiences/{audience_id}/reasons",
     "/v1/audiences/{audience_id}/exports",
     "/v1/audiences:compare",
     "/v1/seeds:parse",
+    "/v1/receivers",
 )
 PAGE = ("/v1/examples", "/v1/map", "/v1/audiences/{audience_id}/map")
 VERSIONS = {"model_version": "v1", "collection": "users_v1", "ds": "2024-06-01", "template_version": 1}
