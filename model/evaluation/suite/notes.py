@@ -1,5 +1,6 @@
-"""What the report says of a lake beside its methods' measures: its statistics, leaks that were looked for, and how the
-cheap methods answer other words, conditions and demands that nobody meets. Each is a note (model/evaluation/notes.py).
+"""What the report says of a lake beside its methods' measures: its statistics, leaks that were looked for, how well the
+sizes that FOUND expects hold, and how the cheap methods answer other words, conditions and demands that nobody meets.
+Each is a note (model/evaluation/notes.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from model.evaluation.notes import Note
 from model.evaluation.results import Fingerprint, digest, digest_files
 from model.evaluation.robustness.demands import Topics
 from model.evaluation.robustness.measure import Ask, in_other_words, of_nobody, under_conditions
+from model.evaluation.sizes import size_told
 from model.evaluation.statistics import label_statistics, statistics
 from model.evaluation.suite.bench import Place, places
 from model.evaluation.suite.compute import Lake
@@ -35,7 +37,7 @@ from model.rewriting.rules import Rules
 
 ROBUST = (FOUND, "nearest_texts", "heuristic")
 """The methods that are asked in other words; those that need no training of their own are cheap."""
-STATISTICS, LEAKS, ROBUSTNESS = "statistics", "leaks", "robustness"
+STATISTICS, LEAKS, SIZES, ROBUSTNESS = "statistics", "leaks", "sizes", "robustness"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ def _tasks(lake: Lake, families: Sequence[Family], seeds: int) -> list[Task]:
         _task(lake, STATISTICS, (), partial(_statistics, lake)),
         _task(lake, LEAKS, (), partial(_leaks, lake)),
         *(
+            _task(lake, f"{SIZES}-{seed}", FOUND_CODE, partial(_sizes, lake, seed))
+            for seed in range(seeds if FOUND in named else 0)
+        ),
+        *(
             _task(lake, f"{ROBUSTNESS}-{name}-{seed}", _code(name), partial(_robustness, lake, name, seed))
             for name, seed in robust
         ),
@@ -89,6 +95,7 @@ def _task(lake: Lake, name: str, code: Sequence[str], compute: Callable[[], dict
 _OWN = {
     STATISTICS: ("model.evaluation.statistics",),
     LEAKS: ("model.evaluation.leaks",),
+    SIZES: ("model.evaluation.sizes",),
     ROBUSTNESS: ("model.evaluation.robustness.measure", "model.rewriting.offline"),
 }
 
@@ -118,6 +125,22 @@ def _leaks(lake: Lake) -> dict[str, Any]:
             profile = place.training.pairs.manifest["profile"]
             shown = revealing(columns, given, profile=profile, texts=_texts(place)) if len(set(given)) == 2 else []
             found[scenario.id] = [{"column": name, "auc": area} for name, area in shown]
+    return {"scenarios": found}
+
+
+def _sizes(lake: Lake, seed: int) -> dict[str, Any]:
+    """Of each scenario what its eval users were expected to do, and did."""
+    found: dict[str, Any] = {}
+    for place in _places(lake, seed):
+        model = place.run.model
+        for scenario, demand in zip(
+            place.scenarios, model.read_demands(place.demands, place.scenarios[0].cutoff), strict=True
+        ):
+            labels = lake.held_out[scenario.id]
+            rows = np.array([place.row[user] for user in labels])
+            chance_N = model.probabilities(model.score(place.embedded, demand, place.run.vectors)[rows])
+            name = f"{lake.name}/{scenario.id}"
+            found[scenario.id] = size_told(name, chance_N, np.array(list(labels.values())), demand.spread or 0.0)
     return {"scenarios": found}
 
 
