@@ -4,15 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from audience_doubles import USERS, open_desk, published
-from fastapi.testclient import TestClient
+from audience_doubles import USERS, published, serving
 from serving_doubles import DAY, embedded, user_name, write_embeddings
 
 from feature_repo.contracts.settings import Settings
 from feature_repo.store import materialize
 from serving.access.keys import Keys
 from serving.access.tenant_file import tenant_settings
-from serving.app import create_app
 from serving.erasure import redis_files
 from serving.erasure.erase import erase
 from serving.errors import FeaturesMissing, UserWithoutFeatures
@@ -104,7 +102,7 @@ def test_tenants_share_a_milvus_server_and_nothing_else(tmp_path, milvus_server)
             publish(index, own.work, DAY)
         keys[name] = {"Authorization": f"Bearer {Keys(own.work.keys).create(name=name, role='admin')[1]}"}
 
-    with TestClient(create_app(settings, open_desk=open_desk), raise_server_exceptions=False) as client:
+    with serving(settings) as client:
 
         def missing(name: str) -> set[str]:
             asked = {"demand": "a picnic basket", "size": USERS}
