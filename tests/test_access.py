@@ -13,10 +13,10 @@ import ports
 import psutil
 import pytest
 import uvicorn
-from audience_doubles import USERS, VERSIONS, published, serving
+from audience_doubles import USERS, VERSIONS, open_desk, published, serving
 from fastapi.routing import APIRoute
 from serving_doubles import user_name
-from test_api import open_desk, refused, wait_for
+from test_api import refused, wait_for
 
 from feature_repo.contracts.settings import Settings
 from serving.access import body
