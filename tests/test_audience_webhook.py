@@ -293,3 +293,16 @@ def test_a_delivery_that_failed_says_why(tmp_path, plain):
         client.post(f"/v1/audiences/{name}/exports", json={"url": plain.url})
         found = settled(client, name)
     assert (found["status"], found["attempts"]) == ("failed", 1) and "it answered 400" in found["error"]
+
+
+def test_a_server_that_others_reach_too_sends_nothing_to_its_own_machine(tmp_path, plain):
+    given = {"export_hosts": plain.host, "export_secret": SECRET, "require_keys": "always", "admin_key": "k"}
+    with serving(published(tmp_path, **given)) as client:
+        client.headers["Authorization"] = "Bearer k"
+        name = client.post("/v1/audiences", json={"name": "a", "demand": "x"}).json()["id"]
+        answer = client.post(f"/v1/audiences/{name}/exports", json={"url": plain.url})
+        refused(answer, status=403, code="export_host_refused", told="an export goes to an https address")
+        answer = client.post(f"/v1/audiences/{name}/exports", json={"url": f"https://{plain.host}/"})
+        refused(answer, status=403, code="export_address_refused", told="127.0.0.1 has the address 127.0.0.1")
+        assert client.get(f"/v1/audiences/{name}/exports").json() == {"data": []}
+    assert plain.got == []

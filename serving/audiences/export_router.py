@@ -19,7 +19,14 @@ router = APIRouter(tags=["exports"])
 @router.post(
     "/v1/audiences/{audience_id}/exports",
     response_model=ExportMessage,
-    responses=documented(a.AudienceMissing, a.AudienceNotReady, a.ExportsDisabled, a.ExportHostRefused, a.QueueFull),
+    responses=documented(
+        a.AudienceMissing,
+        a.AudienceNotReady,
+        a.ExportsDisabled,
+        a.ExportHostRefused,
+        a.ExportAddressRefused,
+        a.QueueFull,
+    ),
 )
 def export(audience_id: Id, asked: CreateExport, audiences: TheAudiences) -> Any:
     """Posts the members to an allowed https address, signed; GET shows how it went."""
