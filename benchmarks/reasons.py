@@ -23,21 +23,22 @@ from typing import Any
 
 import numpy as np
 import yaml
+from evaluated import arguments, runs, tell
+from removals import removal
 
-from feature_repo.contracts.events import EVENT_SOURCES
 from feature_repo.contracts.names import Workdir
 from feature_repo.contracts.templates import EVENT_TEMPLATES, event_text, text_key
 from model.baselines.candidates import candidates
-from model.data import Columns, open_pairs
+from model.data import open_pairs
 from model.evaluation.runs import Run, open_run
-from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
+from model.evaluation.scenarios import Scenario
 from model.known_texts import KnownTexts
 from model.leave_one_out import fitted_gain
 from model.placed import Histories
 from serving.audience import Ranked
 from serving.meeting import Meeting
 from serving.question import Asked
-from serving.reasons import MOST_EXPLAINED, MOST_REASONS, Reasons
+from serving.reasons import MOST_EXPLAINED, Reasons
 from serving.targeting import FITTED
 from serving.texts import read_texts
 from spark_jobs.synthetic.people import LAPSE, person
@@ -45,7 +46,6 @@ from spark_jobs.synthetic.stories import EVENT_COLUMNS, events
 
 REPLICATES = 2_000
 REMOVALS = ("reasons", "random texts", "random events")
-Keys = frozenset[int]
 
 
 class NoTimes:
@@ -75,49 +75,6 @@ class Tally:
         return {"rows": int(counts.sum()), "users": len(counts), **found}
 
 
-def without(columns: Columns, gone: Mapping[str, "np.ndarray"]) -> Columns:
-    """The users without the events [B, n] of each source that are gone; the others move up."""
-    changed = dict(columns)
-    for source, gone_BN in gone.items():
-        order = np.argsort(gone_BN, axis=1, kind="stable")
-        kept = columns[f"{source}_length"] - gone_BN.sum(1)
-        for kind in ("text", "day", "amount"):
-            if (name := f"{source}_{kind}") in columns:
-                moved = np.take_along_axis(columns[name], order, axis=1)
-                changed[name] = np.where(np.arange(moved.shape[1]) < kept[:, None], moved, 0).astype(moved.dtype)
-        changed[f"{source}_length"] = kept.astype(columns[f"{source}_length"].dtype)
-    return changed
-
-
-def real_events(columns: Columns) -> dict[str, "np.ndarray"]:
-    """bool [B, n] of each source: which slots hold an event."""
-    return {
-        s: np.arange(columns[f"{s}_text"].shape[1]) < columns[f"{s}_length"][:, None]
-        for s in EVENT_SOURCES
-        if f"{s}_text" in columns
-    }
-
-
-def with_texts(columns: Columns, keys: Sequence[Keys]) -> dict[str, "np.ndarray"]:
-    """Which events have one of the user's keys."""
-    real = real_events(columns)
-    for source, slot_BN in real.items():
-        for row, own in enumerate(keys):
-            slot_BN[row] &= np.isin(columns[f"{source}_text"][row], list(own))
-    return real
-
-
-def any_events(columns: Columns, counts: "np.ndarray", g: np.random.Generator) -> dict[str, "np.ndarray"]:
-    """As many events of each user as it says, drawn from all sources."""
-    real = real_events(columns)
-    widths = np.cumsum([slot_BN.shape[1] for slot_BN in real.values()])
-    joint_BN = np.concatenate(list(real.values()), axis=1)
-    gone_BN = np.zeros_like(joint_BN)
-    for row, count in enumerate(counts):
-        gone_BN[row, g.choice(np.flatnonzero(joint_BN[row]), count, replace=False)] = True
-    return dict(zip(real, np.split(gone_BN, widths[:-1], axis=1), strict=True))
-
-
 def service(run: Run, work: Workdir) -> Reasons:
     """What finds reasons in the service, without when they happened."""
     chosen = np.random.default_rng(0).permutation(len(run.places))[:FITTED]
@@ -137,29 +94,6 @@ def explained(told: Reasons, run: Run, demand: Any, users: Sequence[str], score_
     for start in range(0, len(ranked), MOST_EXPLAINED):
         found |= told.of(ranked[start : start + MOST_EXPLAINED], [Asked("")], meeting)
     return [[text_key(reason.text) for reason in found.get(user, ())] for user in users]
-
-
-def removal(
-    run: Run, columns: Columns, demand: Any, keys: Sequence[Sequence[int]], g: np.random.Generator
-) -> Iterator[tuple[int, tuple[float, ...]]]:
-    """Per user with more texts than reasons its place, and how far each removal lowers the true score."""
-    before = run.model.embed(columns, run.vectors)
-    rows = [row for row, own in enumerate(keys) if own and len(before.texts[row][0]) > MOST_REASONS]
-    if not rows:
-        return
-    columns = {name: values[rows] for name, values in columns.items()}
-    own = [frozenset(keys[row]) for row in rows]
-    others = [frozenset(g.choice(before.texts[row][0], len(keys[row]), replace=False).tolist()) for row in rows]
-    first = with_texts(columns, own)
-    counts = sum(slots.sum(1) for slots in first.values())
-    gone = (first, with_texts(columns, others), any_events(columns, counts, g))
-    score_B = run.model.score(before, demand, run.vectors)[rows]
-    drops = [
-        score_B - run.model.score(run.model.embed(without(columns, each), run.vectors), demand, run.vectors)
-        for each in gone
-    ]
-    for place, row in enumerate(rows):
-        yield row, tuple(float(drop[place]) for drop in drops)
 
 
 def causes(seed: int, user: str, cutoff: date) -> dict[str, set[int]]:
@@ -242,26 +176,18 @@ def median(drops: Sequence[Sequence[float]]) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("workdir", type=Path)
-    parser.add_argument("lake", type=Path)
+    parser = arguments(__doc__)
     parser.add_argument("--users", type=int, default=20, help="of each scenario, to be embedded again")
-    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    labels = read_labels(given.lake / "scenarios" / "labels.parquet", "eval")
-    by_run: dict[str, list[Scenario]] = defaultdict(list)
-    for scenario in read_scenarios(given.lake / "scenarios" / "scenarios.yaml"):
-        by_run[scenario.run].append(scenario)
+    by_run, labels = runs(given)
     rows: list[dict[str, Any]] = []
-    for name, scenarios in by_run.items():
-        for row in of_run(Workdir(given.workdir / "evaluation" / name), scenarios, labels, given):
+    for work, scenarios in by_run:
+        for row in of_run(work, scenarios, labels, given):
             rows.append(row)
             print(row["scenario"], json.dumps(summary([row])), flush=True)
     each = {row["scenario"]: summary([row]) for row in rows}
     found = {"lake": given.lake.name, "users a scenario": given.users, **summary(rows), "scenarios": each}
-    print(json.dumps({name: value for name, value in found.items() if name != "scenarios"}, indent=1))
-    if given.out:
-        given.out.write_text(json.dumps(found, indent=1) + "\n")
+    tell(found, given.out, without="scenarios")
 
 
 if __name__ == "__main__":

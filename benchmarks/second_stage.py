@@ -8,22 +8,17 @@ order. Milliseconds are those of the arithmetic (model.rescore) for a shortlist;
 index is not in them.
 """
 
-import argparse
-import json
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from evaluated import arguments, runs, tell
 
-from feature_repo.contracts.names import Workdir
 from model.evaluation import ranking
 from model.evaluation.bootstrap import weightings
 from model.evaluation.metrics import specificity
 from model.evaluation.runs import Run, open_run
-from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
 from model.scores import inner_products
 
 SHORTLIST = 10
@@ -92,19 +87,13 @@ def specificities(scored: Mapping[str, Any], labels: Mapping[str, Mapping[str, i
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("workdir", type=Path)
-    parser.add_argument("lake", type=Path)
+    parser = arguments(__doc__)
     parser.add_argument("--k", type=int, default=100)
-    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    labels = read_labels(given.lake / "scenarios" / "labels.parquet", "eval")
-    by_run: dict[str, list[Scenario]] = defaultdict(list)
-    for scenario in read_scenarios(given.lake / "scenarios" / "scenarios.yaml"):
-        by_run[scenario.run].append(scenario)
+    by_run, labels = runs(given)
     rows, times, specific = [], [], []
-    for name, scenarios in by_run.items():
-        run = open_run(Workdir(given.workdir / "evaluation" / name), scenarios[0].cutoff)
+    for work, scenarios in by_run:
+        run = open_run(work, scenarios[0].cutoff)
         scored: dict[str, dict[str, dict[str, float]]] = {}
         for scenario, demand in zip(
             scenarios, run.model.read_demands([s.demand for s in scenarios], run.cutoff), strict=True
@@ -126,9 +115,7 @@ def main() -> None:
         "milliseconds": round(float(np.median(times)), 2),
         "each": {row["scenario"]: summary([row], given.k) for row in rows},
     }
-    print(json.dumps({name: value for name, value in found.items() if name != "each"}, indent=1))
-    if given.out:
-        given.out.write_text(json.dumps(found, indent=1) + "\n")
+    tell(found, given.out, without="each")
 
 
 if __name__ == "__main__":

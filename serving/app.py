@@ -14,7 +14,9 @@ from serving.access.install import install
 from serving.access.limits import threads_for
 from serving.access.tenants import open_tenants
 from serving.api import router
+from serving.audiences.export_router import router as export_router
 from serving.audiences.router import router as audiences_router
+from serving.audiences.seed_router import router as seed_router
 from serving.desk import Desk, open_desk
 from serving.erasure.router import router as erasure_router
 from serving.page.files import mount_page
@@ -57,7 +59,8 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     app.state.tenants = {}
     callers = install(app, settings)
     app.add_middleware(Told)
-    for part in (router, users_router, audiences_router, erasure_router, page_router, telemetry_router.router):
+    stored = (audiences_router, export_router, seed_router)
+    for part in (router, users_router, *stored, erasure_router, page_router, telemetry_router.router):
         app.include_router(part)
     mount_page(app)
     return app

@@ -59,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_lakes(command)
     _add_models(command)
-    _add_audiences(command)
+    _add_questions(command)
+    _add_stored(command)
+    _add_server(command)
     return parser
 
 
@@ -114,7 +116,7 @@ def _add_models(command: Command) -> None:
     evaluate.add_argument("--fresh", action="store_true", help="train again where a complete sub-run lies")
 
 
-def _add_audiences(command: Command) -> None:
+def _add_questions(command: Command) -> None:
     target = command("target", "the users that a sentence describes", commands.target)
     target.add_argument("demand", metavar="SENTENCE")
     _add_asking(target)
@@ -139,19 +141,8 @@ def _add_audiences(command: Command) -> None:
     export.add_argument("--ds", type=_day, help="the day of the embeddings (default: what the index answers by)")
     export.add_argument("--workdir", metavar="DIR")
 
-    serve = command("serve", "answer by HTTP", commands.serve)
-    serve.add_argument("--workdir", metavar="DIR")
-    serve.add_argument("--host")
-    serve.add_argument("--port", type=_positive)
 
-    keys = command("keys", "the keys of the API: create, list, revoke", commands.keys)
-    keys.add_argument("action", choices=("create", "list", "revoke"))
-    keys.add_argument("id", nargs="?", default="", metavar="ID", help="of the key to revoke")
-    keys.add_argument("--role", choices=("viewer", "analyst", "admin"), default="analyst", help="default: analyst")
-    keys.add_argument("--name", default="", help="what it is for")
-    keys.add_argument("--tenant", default="", help="whose key, where there are several tenants")
-    keys.add_argument("--workdir", metavar="DIR")
-
+def _add_stored(command: Command) -> None:
     audiences = command("audiences", "the stored audiences: list, show, export, delete", commands.audiences)
     audiences.add_argument("action", choices=("list", "show", "export", "delete"))
     audiences.add_argument("id", nargs="?", default="", metavar="ID")
@@ -169,6 +160,21 @@ def _add_audiences(command: Command) -> None:
     erase.add_argument("--lake", metavar="LAKE", help="to be told which of its files still hold the user")
     erase.add_argument("--workdir", metavar="DIR")
     erase.add_argument("--json", action="store_true", help="the receipt as JSON")
+
+
+def _add_server(command: Command) -> None:
+    serve = command("serve", "answer by HTTP", commands.serve)
+    serve.add_argument("--workdir", metavar="DIR")
+    serve.add_argument("--host")
+    serve.add_argument("--port", type=_positive)
+
+    keys = command("keys", "the keys of the API: create, list, revoke", commands.keys)
+    keys.add_argument("action", choices=("create", "list", "revoke"))
+    keys.add_argument("id", nargs="?", default="", metavar="ID", help="of the key to revoke")
+    keys.add_argument("--role", choices=("viewer", "analyst", "admin"), default="analyst", help="default: analyst")
+    keys.add_argument("--name", default="", help="what it is for")
+    keys.add_argument("--tenant", default="", help="whose key, where there are several tenants")
+    keys.add_argument("--workdir", metavar="DIR")
 
     rollback = command("rollback", "serve the previous model's collection again", commands.rollback)
     rollback.add_argument("--workdir", metavar="DIR")

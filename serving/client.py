@@ -16,8 +16,11 @@ from serving.answers import AudienceMessage, FeaturesMessage, PreviewMessage, Re
 from serving.audiences.answers import (
     AudiencePage,
     ComparedMessage,
+    ExplainedMembers,
+    ExportList,
     ExportMessage,
     Format,
+    ReceiversMessage,
     Status,
     StoredAudienceMessage,
 )
@@ -143,11 +146,24 @@ class FoundClient:
                 file.writelines(answer.iter_bytes())
         beside.replace(path)
 
+    def reasons(self, id: str, *, limit: int = 10) -> ExplainedMembers:
+        """What moved the scores of the first members."""
+        told = self._caller.call("GET", f"/v1/audiences/{id}/reasons", params={"limit": limit})
+        return ExplainedMembers.model_validate(told)
+
     def export(self, id: str, url: str, *, format: Format = "jsonl") -> ExportMessage:
         """Queues the sending of the members to an https address. Sent once: a second request is a second export."""
         asked = {"url": url, "format": format}
         made = self._caller.call("POST", f"/v1/audiences/{id}/exports", json=asked, repeatable=False)
         return ExportMessage.model_validate(made)
+
+    def exports(self, id: str) -> list[ExportMessage]:
+        """How the exports of an audience went, the newest first."""
+        return ExportList.model_validate(self._caller.call("GET", f"/v1/audiences/{id}/exports")).data
+
+    def receivers(self) -> ReceiversMessage:
+        """Whether the server sends exports, and to which hosts."""
+        return ReceiversMessage.model_validate(self._caller.call("GET", "/v1/receivers"))
 
     def compare(self, one: str, other: str) -> ComparedMessage:
         """How many users two audiences share."""

@@ -48,9 +48,8 @@ def evaluate(given: argparse.Namespace, settings: Settings) -> int:
     suite = Suite(methods, others, given.results) if given.suite == "all" or methods else None
     progress = evaluate_lake(settings, ranks=given.ranks, fresh=given.fresh, seeds=given.seeds, suite=suite)
     print(progress.last_output())
-    print(f"\n{progress.table()}\n\nwritten to {settings.work.evaluation}")
-    if suite:
-        print(f"all methods side by side: {settings.work.root}/results.html, results.md")
+    written = f"{settings.work.root}/results.html, results.md" if suite else settings.work.evaluation
+    print(f"\n{progress.table()}\n\nwritten to {written}")
     return 0
 
 

@@ -66,7 +66,7 @@ class Compiler:
             for each in found:
                 rules.append(each) if isinstance(each, AnyRule) else filters.append(each)
         guessed = [rule.name for each in rules for rule in each.rules if rule.guessed]
-        warnings += [f"no text holds the words of: who {name}; texts near to them stand in" for name in guessed]
+        warnings += [f"no text holds all words of: who {name}; those nearest to it stand in" for name in guessed]
         return Compiled(tuple(filters), tuple(rules), tuple(future), tuple(warnings))
 
     def _checked(self, group: Sequence[Condition]) -> Sequence[FilterCondition | AnyRule]:

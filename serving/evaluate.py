@@ -56,8 +56,8 @@ TRANSFER = "found,nearest_texts,transfer"
 def evaluate_lake(
     settings: Settings, *, ranks: int, fresh: bool, seeds: int = 1, suite: Suite | None = None
 ) -> Progress:
-    """Trains and embeds once per (cut-off, horizon) of the scenarios and per seed, then scores all of them; with
-    `suite` other methods as well.
+    """Trains and embeds once per (cut-off, horizon) of the scenarios and per seed, then scores all of them, or with
+    `suite` compares all of them with other methods.
 
     A sub-run that is complete for the same lake and settings is kept, unless `fresh`.
     """
@@ -71,7 +71,7 @@ def evaluate_lake(
         every = [_seeded(data, seed) for seed in range(seeds)]
         started += [(run, sub) for sub in every if fresh or not (_is_done(data) and _is_done(sub))]
     unbuilt = [(run, other) for run, other in others if not _is_done(other)]
-    steps = 1 + bool(suite) + len(unbuilt) + sum(len(_steps(sub)) for _, sub in started)
+    steps = 1 + len(unbuilt) + sum(len(_steps(sub)) for _, sub in started)
     progress = Progress(steps, logs=settings.work.root / "logs" / "evaluation")
     for run, sub in started:
         print(f"{run.folder}: training on futures that end by {run.cutoff}" + f", seed {sub.seed}" * (seeds > 1))
@@ -82,8 +82,8 @@ def evaluate_lake(
         _prepare(other, texts=settings.work)
         progress.run([_pairs_of(other)], step_values(run.cutoff, ranks), environment(other, os.environ))
         _set_done(other)
-    compared = [_suite(settings, root, seeds, suite, [other for _, other in others])] if suite else []
-    progress.run([*compared, _scoring(settings, root, seeds)], {}, environment(settings, os.environ))
+    last = _suite(settings, root, seeds, suite, [o for _, o in others]) if suite else _scoring(settings, root, seeds)
+    progress.run([last], {}, environment(settings, os.environ))
     return progress
 
 

@@ -72,7 +72,8 @@ class UserIndex:
         with self._milvus.client() as client:
             if not client.has_collection(ALIAS):
                 return None
-            return self.describe(client.describe_alias(ALIAS)["collection_name"])
+            found = client.describe_collection(ALIAS)  # older servers look for an alias in the default database alone
+            return described(found["collection_name"], found)
 
     def describe(self, name: str) -> Publication:
         with self._milvus.client() as client:

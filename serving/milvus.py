@@ -68,11 +68,12 @@ def _connect(uri: str, token: str, database: str) -> MilvusClient:
     try:
         with _quiet("pymilvus"):
             client = MilvusClient(uri, token=token, timeout=10)
-            if database and database not in client.list_databases():
+            if not database:
+                return client
+            if database not in client.list_databases():
                 client.create_database(database)
-            if database:
-                client.use_database(database)
-            return client
+            client.close()
+            return MilvusClient(uri, token=token, timeout=10, db_name=database)
     except MilvusException as error:
         raise IndexUnreachable(f"no Milvus server answers at {uri}: {error.message}.") from error
 

@@ -1,6 +1,6 @@
 """A server with forty published users and a place to store audiences; see serving_doubles."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,7 +44,8 @@ def published(root: Path, **settings: object) -> Settings:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[TestClient]:
+def serving(settings: Settings, open_desk: Callable[[Settings], Desk] = open_desk) -> Iterator[TestClient]:
+    """A client of the app of these settings; what fails in it is an answer, not an exception."""
     with TestClient(create_app(settings, open_desk=open_desk), raise_server_exceptions=False) as client:
         yield client
 

@@ -14,7 +14,7 @@ from feature_repo.contracts.steps import SPARK_CONF_DIR
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytest_plugins = ["milvus_server", "model_pairs", "served_lake", "tiny_language_models"]
+pytest_plugins = ["milvus_server", "model_pairs", "redis_server", "served_lake", "tiny_language_models"]
 
 PROJECT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("SPARK_CONF_DIR", str(SPARK_CONF_DIR))

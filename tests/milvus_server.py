@@ -14,6 +14,8 @@ import pytest
 
 WHEEL = "milvus==2.3.5"
 START_SECONDS = 300
+ETCD_PORT = 2380
+"""Of its embedded etcd; it knows no other."""
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +27,8 @@ def milvus_server(tmp_path_factory) -> Iterator[str]:
         install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", wheel, WHEEL]
         if subprocess.run(install, check=False, capture_output=True).returncode:
             pytest.skip(f"{WHEEL} cannot be installed here; FOUND_MILVUS_WHEEL may name a folder that holds it")
+    if _answers(ETCD_PORT):
+        pytest.skip(f"a Milvus server or an etcd runs here already: port {ETCD_PORT} is taken, which this one needs")
     port = ports.unused()
     start = ["-c", "from milvus import main; main()", "--data", str(folder / "data"), "--proxy-port", str(port)]
     process = subprocess.Popen(
@@ -41,11 +45,14 @@ def milvus_server(tmp_path_factory) -> Iterator[str]:
 
 def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert process.poll() is None and time.monotonic() < until, "the Milvus server did not start"
-            time.sleep(0.5)
-        else:
-            return
+    while not _answers(port):
+        assert process.poll() is None and time.monotonic() < until, "the Milvus server did not start"
+        time.sleep(0.5)
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

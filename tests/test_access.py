@@ -13,19 +13,19 @@ import ports
 import psutil
 import pytest
 import uvicorn
-from audience_doubles import USERS, VERSIONS, published, serving
+from audience_doubles import USERS, VERSIONS, open_desk, published, serving
 from fastapi.routing import APIRoute
 from serving_doubles import user_name
-from test_api import open_desk, refused, wait_for
+from test_api import refused, wait_for
 
 from feature_repo.contracts.settings import Settings
 from serving.access import body
 from serving.access.audit import AuditLog
-from serving.access.callers import is_loopback, keys_required
 from serving.access.errors import InvalidAccess, KeysMissing, KeyUnknown, RateLimited, ServerBusy
 from serving.access.guard import template_of
 from serving.access.keys import Keys
 from serving.access.limits import Places, Rate
+from serving.access.loopback import is_loopback, keys_required
 from serving.access.roles import OPEN, RULES, Role
 from serving.app import create_app
 from serving.cli import main

@@ -12,12 +12,12 @@ import numpy as np
 import ports
 import pytest
 import uvicorn
+from audience_doubles import USERS, VERSIONS, open_desk, serving
 from fastapi.testclient import TestClient
 from serving_doubles import (
     DAY,
     TEXTS,
     WordModel,
-    answer_by_difference,
     bought,
     embedded,
     user_name,
@@ -35,7 +35,6 @@ from serving.desk import Desk
 from serving.index import open_index
 from serving.publish import publish
 
-USERS = 40
 KEY = "open sesame"
 ADMIN = {"Authorization": f"Bearer {KEY}"}
 PICNIC = {user_name(at) for at in range(0, USERS, len(TEXTS))}
@@ -45,16 +44,13 @@ STORED = (
     "/v1/audiences/{audience_id}",
     "/v1/audiences/{audience_id}:cancel",
     "/v1/audiences/{audience_id}/members",
+    "/v1/audiences/{audience_id}/reasons",
     "/v1/audiences/{audience_id}/exports",
     "/v1/audiences:compare",
     "/v1/seeds:parse",
+    "/v1/receivers",
 )
 PAGE = ("/v1/examples", "/v1/map", "/v1/audiences/{audience_id}/map")
-VERSIONS = {"model_version": "v1", "collection": "users_v1", "ds": "2024-06-01", "template_version": 1}
-
-
-def open_desk(settings: Settings) -> Desk:
-    return Desk(settings, open_index(settings), load_model=WordModel.load, answer=answer_by_difference)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +66,7 @@ def settings(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(settings):
-    with TestClient(create_app(settings, open_desk=open_desk), raise_server_exceptions=False) as client:
+    with serving(settings) as client:
         yield client
 
 
@@ -78,7 +74,7 @@ def client(settings):
 def fresh(tmp_path):
     """A server on a work directory where nothing is published, and its settings."""
     settings = Settings(workdir=str(tmp_path), admin_key=KEY)
-    with TestClient(create_app(settings, open_desk=open_desk), raise_server_exceptions=False) as client:
+    with serving(settings) as client:
         yield client, settings
 
 
@@ -394,7 +390,7 @@ def test_a_server_withdraws_its_announcement_when_it_stops(tmp_path):
 
 
 @contextmanager
-def serving(settings: Settings):
+def listening(settings: Settings):
     """The app behind a real socket, until the block ends."""
     app = create_app(settings, open_desk=open_desk)
     server = uvicorn.Server(uvicorn.Config(app, host=settings.host, port=settings.port, log_level="error"))
@@ -416,7 +412,7 @@ def test_the_commands_go_through_the_server_that_owns_the_index(tmp_path, unused
     settings = Settings(workdir=str(tmp_path), port=unused_port, admin_key=KEY)
     write_embeddings(settings.work, DAY, embedded(USERS), texts=bought(USERS))
     write_features(settings, DAY, USERS)
-    with serving(settings):
+    with listening(settings):
         environ = settings.environment()
         with pytest.MonkeyPatch.context() as patched:
             for name, value in environ.items():

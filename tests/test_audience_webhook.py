@@ -3,28 +3,29 @@
 import hashlib
 import hmac
 import json
+import socket
 import ssl
 import threading
 import time
-from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 
 import pytest
-from audience_doubles import open_desk, published
+from audience_doubles import published, serving
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from fastapi.testclient import TestClient
+from receiver import Receiver
 from test_api import refused
 
-from serving.app import create_app
-from serving.audiences import service
-from serving.audiences.errors import ExportFailed, ExportHostRefused, ExportsDisabled
-from serving.audiences.webhook import ATTEMPTS, Receivers, deliver
+from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.settings import Settings
+from serving.audiences.addresses import LOOPBACK, Addresses, networks_of
+from serving.audiences.errors import ExportAddressRefused, ExportFailed, ExportHostRefused, ExportsDisabled
+from serving.audiences.webhook import ATTEMPTS, Receivers, deliver, receivers_of
 
 SECRET = "shared secret"
 
@@ -54,50 +55,23 @@ def certificate(tmp_path_factory):
     return path
 
 
-class Receiver:
-    """Answers with the next of `answers`, the last of them for ever, and keeps what it was sent."""
-
-    def __init__(self, certificate) -> None:
-        self.answers, self.got = [200], []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.got.append((self.path, dict(self.headers), body))
-                status = receiver.answers.pop(0) if len(receiver.answers) > 1 else receiver.answers[0]
-                self.send_response(status)
-                if status == 302:
-                    self.send_header("Location", "https://127.0.0.1:9/elsewhere")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.host = f"127.0.0.1:{self.server.server_port}"
-        self.url = f"https://{self.host}/audiences?of=found"
+@pytest.fixture
+def receiver(certificate):
+    with Receiver(certificate).answering() as made:
+        yield made
 
 
 @pytest.fixture
-def receiver(certificate):
-    made = Receiver(certificate)
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+def plain():
+    """One without TLS."""
+    with Receiver().answering() as made:
+        yield made
 
 
 @pytest.fixture
 def receivers(receiver, certificate):
     trusted = ssl.create_default_context(cafile=str(certificate))
-    return Receivers((receiver.host,), SECRET, trusted, pauses=(0.0,) * (ATTEMPTS - 1))
+    return Receivers((receiver.host,), SECRET, trusted, (0.0,) * (ATTEMPTS - 1), Addresses(LOOPBACK))
 
 
 def sent(receivers: Receivers, url: str, *, stopped: threading.Event | None = None) -> list[int]:
@@ -141,7 +115,7 @@ def test_an_answer_that_will_not_change_is_not_asked_for_again_and_a_redirect_is
 
 
 def test_a_certificate_that_nobody_trusts_gets_nothing(receiver, receivers):
-    stranger = Receivers(receivers.hosts, SECRET, pauses=receivers.pauses)
+    stranger = replace(receivers, context=None)
     with pytest.raises(ExportFailed, match="SSLCertVerificationError"):
         sent(stranger, receiver.url)
     assert receiver.got == []
@@ -151,7 +125,7 @@ def test_a_server_that_stops_does_not_wait_for_the_next_attempt(receiver, receiv
     receiver.answers = [500]
     stopped = threading.Event()
     stopped.set()
-    patient = Receivers(receivers.hosts, SECRET, receivers.context, pauses=(60.0,))
+    patient = replace(receivers, pauses=(60.0,))
     with pytest.raises(ExportFailed, match="in 1 attempts"):
         sent(patient, receiver.url, stopped=stopped)
 
@@ -187,17 +161,99 @@ def test_an_allowed_host_passes_in_any_case_with_or_without_the_port_of_https():
         allowed.refuse(url)
 
 
+def resolved(monkeypatch, *addresses: str) -> list[tuple]:
+    """Every name has these addresses; the list fills with what was connected to."""
+    found = [(None, None, None, "", (address, 443)) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, type: found)
+    reached: list[tuple] = []
+
+    def connect(place, timeout):
+        reached.append(place)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    return reached
+
+
+INSIDE = [
+    *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"),
+    *("::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1"),
+    *("::ffff:10.1.2.3", "64:ff9b::10.1.2.3", "2002:a01:203::1", "2001:0:5ef5:79fb:0:0:f5fe:fdfc"),
+]
+
+
+@pytest.mark.parametrize("address", INSIDE)
+def test_a_host_whose_address_is_not_public_is_refused_and_never_connected_to(monkeypatch, address):
+    allowed = Receivers(("crm.example.com",), SECRET)
+    reached = resolved(monkeypatch, address)
+
+    with pytest.raises(ExportAddressRefused, match=rf"crm.example.com has the address {address}, which is not public"):
+        allowed.refuse("https://crm.example.com/")
+    monkeypatch.setattr(Receivers, "refuse", lambda *asked: None)
+    with pytest.raises(ExportAddressRefused):
+        sent(allowed, "https://crm.example.com/")
+    assert reached == []
+
+
+def test_of_several_addresses_the_public_ones_are_tried_and_an_ip_itself_is_looked_at_like_a_name(monkeypatch):
+    few = Receivers(("crm.example.com", "10.0.0.1"), SECRET, pauses=())
+    reached = resolved(monkeypatch, "10.1.2.3", "93.184.216.34", "2606:2800::1")
+
+    with pytest.raises(ExportFailed, match="in 1 attempts: ConnectionRefusedError"):
+        sent(few, "https://crm.example.com/")
+
+    assert reached == [("93.184.216.34", 443), ("2606:2800::1", 443)]
+    monkeypatch.undo()
+    with pytest.raises(ExportAddressRefused, match=r"10\.0\.0\.1"):
+        few.refuse("https://10.0.0.1/")
+
+
+def test_a_listed_network_is_reached_and_a_name_that_nobody_knows_yet_is_tried_later(monkeypatch):
+    own = receivers_of(
+        Settings(export_hosts="crm.example.com", export_secret=SECRET, export_networks="10.1.0.0/16, fd00::/8"),
+        alone=False,
+    )
+    reached = resolved(monkeypatch, "10.1.2.3", "10.2.0.1")
+    own.refuse("https://crm.example.com/")
+    with pytest.raises(ConnectionRefusedError):
+        own.addresses.connect("crm.example.com", 443, 1.0)
+    assert reached == [("10.1.2.3", 443)] and own.addresses.allow("fd00::1") and not own.addresses.allow("127.0.0.1")
+
+    def unknown(*asked, **more):
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    own.refuse("https://crm.example.com/")
+    with pytest.raises(ExportFailed, match="gaierror"):
+        sent(replace(own, pauses=()), "https://crm.example.com/")
+
+
+def test_networks_that_are_none_are_told():
+    with pytest.raises(FoundError, match=r"export_networks holds networks such as.*10\.0\.0\.1/8 has host bits"):
+        networks_of(["10.0.0.1/8"])
+
+
+def test_a_server_alone_with_its_machine_sends_to_it_without_tls_and_no_other_server_does(plain):
+    asked = Settings(export_hosts=f"{plain.host}, crm.example.com", export_secret=SECRET)
+    sent(receivers_of(asked, alone=True), plain.url)
+
+    ((path, headers, body),) = plain.got
+    assert (path, headers["Host"], body) == ("/audiences?of=found", plain.host, b"one,two")
+    with pytest.raises(ExportHostRefused, match="https"):
+        receivers_of(asked, alone=False).refuse(plain.url)
+    with pytest.raises(ExportHostRefused, match="https"):
+        receivers_of(asked, alone=True).refuse("http://crm.example.com/")
+
+
 @pytest.mark.parametrize(("hosts", "secret"), [((), SECRET), (("h",), "")])
 def test_without_hosts_or_secret_nothing_is_sent(hosts, secret):
     with pytest.raises(ExportsDisabled, match="without hosts to export to or without a secret to sign with"):
         Receivers(hosts, secret).refuse("https://h/")
 
 
-@contextmanager
-def exporting(root, receivers, monkeypatch):
-    monkeypatch.setattr(service, "Receivers", lambda hosts, secret: receivers)
-    with TestClient(create_app(published(root), open_desk=open_desk), raise_server_exceptions=False) as client:
-        yield client
+def exporting(root, receiver):
+    """A server, alone with its machine, that may send to the receiver."""
+    return serving(published(root, export_hosts=receiver.host, export_secret=SECRET))
 
 
 def settled(client, audience: str) -> dict:
@@ -210,31 +266,43 @@ def settled(client, audience: str) -> dict:
         time.sleep(0.02)
 
 
-def test_an_audience_is_exported_without_its_hold_out_and_the_way_it_went_is_shown(
-    tmp_path, receiver, receivers, monkeypatch
-):
-    with exporting(tmp_path, receivers, monkeypatch) as client:
+def test_an_audience_is_exported_without_its_hold_out_and_the_way_it_went_is_shown(tmp_path, plain):
+    with exporting(tmp_path, plain) as client:
         asked = {"name": "a", "demand": "a picnic basket", "size": 20, "holdout_share": 0.25}
         name = client.post("/v1/audiences", json=asked).json()["id"]
-        made = client.post(f"/v1/audiences/{name}/exports", json={"url": receiver.url, "format": "jsonl"}).json()
+        made = client.post(f"/v1/audiences/{name}/exports", json={"url": plain.url, "format": "jsonl"}).json()
         assert made["id"].startswith("exp_") and made["audience"] == name and made["model_version"] == "v1"
 
         found = settled(client, name)
 
         assert (found["id"], found["status"], found["attempts"], found["error"]) == (made["id"], "delivered", 1, None)
-        ((_, headers, body),) = receiver.got
+        ((_, headers, body),) = plain.got
         assert body == client.get(f"/v1/audiences/{name}/members?format=jsonl").content
         assert len([json.loads(line) for line in body.splitlines()]) == 15
         assert (headers["Found-Audience"], headers["Found-Model-Version"]) == (name, "v1")
         assert headers["Content-Type"] == "application/jsonl"
+        assert client.get("/v1/receivers").json() == {"enabled": True, "hosts": [plain.host]}
         answer = client.post(f"/v1/audiences/{name}/exports", json={"url": "https://evil.com/"})
         refused(answer, status=403, code="export_host_refused", told="exports may not go to 'evil.com'")
 
 
-def test_a_delivery_that_failed_says_why(tmp_path, receiver, receivers, monkeypatch):
-    receiver.answers = [400]
-    with exporting(tmp_path, receivers, monkeypatch) as client:
+def test_a_delivery_that_failed_says_why(tmp_path, plain):
+    plain.answers = [400]
+    with exporting(tmp_path, plain) as client:
         name = client.post("/v1/audiences", json={"name": "a", "demand": "x"}).json()["id"]
-        client.post(f"/v1/audiences/{name}/exports", json={"url": receiver.url})
+        client.post(f"/v1/audiences/{name}/exports", json={"url": plain.url})
         found = settled(client, name)
     assert (found["status"], found["attempts"]) == ("failed", 1) and "it answered 400" in found["error"]
+
+
+def test_a_server_that_others_reach_too_sends_nothing_to_its_own_machine(tmp_path, plain):
+    given = {"export_hosts": plain.host, "export_secret": SECRET, "require_keys": "always", "admin_key": "k"}
+    with serving(published(tmp_path, **given)) as client:
+        client.headers["Authorization"] = "Bearer k"
+        name = client.post("/v1/audiences", json={"name": "a", "demand": "x"}).json()["id"]
+        answer = client.post(f"/v1/audiences/{name}/exports", json={"url": plain.url})
+        refused(answer, status=403, code="export_host_refused", told="an export goes to an https address")
+        answer = client.post(f"/v1/audiences/{name}/exports", json={"url": f"https://{plain.host}/"})
+        refused(answer, status=403, code="export_address_refused", told="127.0.0.1 has the address 127.0.0.1")
+        assert client.get(f"/v1/audiences/{name}/exports").json() == {"data": []}
+    assert plain.got == []

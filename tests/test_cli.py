@@ -319,10 +319,9 @@ def test_every_seed_trains_its_own_models_of_the_same_data(trivial_steps, settin
     assert len(evaluate_lake(settings, ranks=1, fresh=False, seeds=3).finished) == 12, "new data, so every seed again"
 
 
-def test_the_suite_runs_before_the_scores_and_keeps_its_results_where_it_is_told(trivial_steps, settings, monkeypatch):
-    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "print('the table')"))
+def test_the_suite_keeps_its_results_where_it_is_told(trivial_steps, settings, monkeypatch):
     asked = []
-    suite = python_step("suite", "pass")
+    suite = python_step("suite", "print('who is first')")
     command = evaluator._suite(settings, settings.work.root / "evaluation", 2, Suite()).command
     told = evaluator._suite(settings, Path("runs"), 2, Suite("recency,ablations", results="kept")).command
     monkeypatch.setattr(evaluator, "_suite", lambda *given: asked.append(given[2:]) or suite)
@@ -330,8 +329,7 @@ def test_the_suite_runs_before_the_scores_and_keeps_its_results_where_it_is_told
     plain = evaluate_lake(settings, ranks=1, fresh=False, suite=Suite())
     elsewhere = evaluate_lake(settings, ranks=1, fresh=False, seeds=2, suite=Suite(results="kept"))
 
-    assert [step.name for step in plain.finished[-2:]] == ["suite", "scores"] and plain.last_output() == "the table"
-    assert [step.name for step in elsewhere.finished[-2:]] == ["suite", "scores"]
+    assert plain.finished[-1].name == elsewhere.finished[-1].name == "suite" and plain.last_output() == "who is first"
     assert asked == [(1, Suite(), []), (2, Suite(results="kept"), [])]
     assert command[:7] == ("python", "-m", "model.evaluation.suite", "--lake", settings.lake, "--seeds", "2")
     assert str(settings.work.root / "results") in command and "--methods" not in command
@@ -339,7 +337,6 @@ def test_the_suite_runs_before_the_scores_and_keeps_its_results_where_it_is_told
 
 
 def test_a_transfer_builds_the_pairs_of_the_other_lakes_once(trivial_steps, settings, lake, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluator, "_scoring", lambda *_: python_step("scores", "pass"))
     other = shutil.copytree(lake, tmp_path / "other")
     make, commands = evaluator._suite, []
     monkeypatch.setattr(
@@ -351,8 +348,8 @@ def test_a_transfer_builds_the_pairs_of_the_other_lakes_once(trivial_steps, sett
     again = evaluate_lake(settings, ranks=1, fresh=False, suite=suite)
 
     below = settings.work.root / "train-lakes" / "other" / "evaluation" / "2011-06-01_90d"
-    assert [f.name for f in first.finished[-3:]] == ["pairs_other", "suite", "scores"]
-    assert [f.name for f in again.finished] == ["suite", "scores"]
+    assert [f.name for f in first.finished[-2:]] == ["pairs_other", "suite"]
+    assert [f.name for f in again.finished] == ["suite"]
     assert (below / "ran.txt").read_text().splitlines() == ["pairs 90 2011-06-01 2011-06-01 auto:16 1"]
     assert commands[0] == commands[1]
     assert commands[0][-4:] == ("--train-lakes", str(other), "--train-pairs", str(below / "pairs"))
@@ -401,7 +398,8 @@ def test_the_command_says_what_is_compared(options, suite, settings, monkeypatch
     monkeypatch.setattr(evaluator, "evaluate_lake", lambda *_, **named: asked.update(named) or done)
     assert main(["evaluate", settings.lake, "--workdir", settings.workdir, *options]) == 0
     assert asked["suite"] == suite
-    assert ("results.html" in capsys.readouterr().out) == (suite is not None)
+    told = capsys.readouterr().out
+    assert ("results.html" in told) == (suite is not None) == ("evaluation.json" not in told)
 
 
 def test_an_evaluation_of_a_changed_lake_or_of_other_settings_trains_again(trivial_steps, settings, lake, monkeypatch):

@@ -92,6 +92,7 @@ def test_what_is_refused_says_why(found):
         found.target(" ")
     with pytest.raises(FoundApiError, match="exports_disabled"):
         found.export(found.create_audience("out", demand="tea", size=1).id, "https://crm.example.com")
+    assert not found.receivers().enabled
     with pytest.raises(FoundApiError, match="user_without_features"):
         found.features("no/body")
     with pytest.raises(FoundApiError, match="no_seeds"):

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from audience_doubles import open_desk, serving
 from fastapi.testclient import TestClient
 from hostile import HOSTILE
 from serving_doubles import (
     DAY,
     TEXTS,
     WordModel,
-    answer_by_difference,
     bought,
     embedded,
     user_name,
@@ -26,7 +26,6 @@ from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import NOTHING
 from serving.app import create_app
 from serving.combining import combined, log_odds
-from serving.desk import Desk
 from serving.index import open_index
 from serving.preview import deciles, precision
 from serving.publish import publish
@@ -49,10 +48,6 @@ NO_CONSENT = {user_name(at) for at in range(USERS) if CONSENT[at] == "false"}
 LEFT_OUT = NO_CONSENT | {SUPPRESSED}
 
 
-def open_desk(settings: Settings) -> Desk:
-    return Desk(settings, open_index(settings), load_model=WordModel.load, answer=answer_by_difference)
-
-
 def set_up(folder, **changed) -> Settings:
     suppressed = folder / "suppressed.txt"
     suppressed.write_text(f"{SUPPRESSED}\n\n")
@@ -70,7 +65,7 @@ def set_up(folder, **changed) -> Settings:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     settings = set_up(tmp_path_factory.mktemp("demands"))
-    with TestClient(create_app(settings, open_desk=open_desk), raise_server_exceptions=False) as client:
+    with serving(settings) as client:
         yield client
 
 

@@ -1,13 +1,11 @@
 """Protected columns are asked by nobody and shown to nobody, even where an older index holds them."""
 
 import pytest
-from audience_doubles import open_desk
-from fastapi.testclient import TestClient
+from audience_doubles import serving
 from serving_doubles import DAY, bought, embedded, write_embeddings, write_features, write_profile
 from test_api import refused
 
 from feature_repo.contracts.settings import Settings
-from serving.app import create_app
 from serving.index import open_index
 from serving.publish import publish
 
@@ -40,7 +38,7 @@ def client(tmp_path_factory, request):
     write_features(made, DAY, USERS)
     with open_index(made) as index:
         publish(index, made.work, DAY, denied=[request.param] if request.param else [])
-    with TestClient(create_app(made, open_desk=open_desk), raise_server_exceptions=False) as client:
+    with serving(made) as client:
         yield client
 
 

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 from redis.exceptions import ConnectionError as Unreachable
+from redis.exceptions import ResponseError
 
 from feature_repo.contracts.settings import Settings
 from serving.erasure import index_rows, online
@@ -95,6 +96,9 @@ class Redis:
     def delete(self, key):
         self.kept.pop(key, None)
 
+    def config_get(self, name):
+        raise ResponseError("unknown command CONFIG")
+
 
 class Gone:
     def hlen(self, key):
@@ -117,9 +121,9 @@ def test_redis_forgets_the_key_of_the_user_and_no_other(tmp_path, monkeypatch):
     client = Redis({keys["anna"]: 7, keys["bert"]: 7})
     monkeypatch.setattr(RedisOnlineStore, "_get_client", lambda self, config: client)
 
-    assert online.forget(settings_of(tmp_path), "anna") == 7
+    assert online.forget(settings_of(tmp_path), "anna") == online.FromOnline(7, online.FILES_OF_OTHERS)
     assert client.kept == {keys["bert"]: 7}
-    assert online.forget(settings_of(tmp_path), "anna") == 0
+    assert online.forget(settings_of(tmp_path), "anna").features == 0
 
 
 def test_a_redis_that_does_not_answer_is_named(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 from audience_doubles import NOW, USERS, made, new, published
 from browser import Page, downloaded
 from page_server import answering, page  # noqa: F401
+from receiver import Receiver
 from serving_doubles import WordModel, user_name
 
 from feature_repo.contracts.settings import Settings
@@ -98,6 +99,7 @@ def test_from_a_sentence_over_preview_and_slider_to_an_export(tab, url, tmp_path
     assert tab.text("h1:not([hidden] *)") or tab.see("Picnic, June", "#audience-title")
     assert f"Of 12 users, about {point['expected']:.0f} will within 30 days." in tab.text("#audience")
     tab.see("once", "#audience .people")
+    assert not tab.run("document.querySelector('#export-url')"), "this server sends no exports"
     tab.click("#audience .actions button")
     file = downloaded(tmp_path)
     members = list(csv.DictReader(io.StringIO(file.read_text())))
@@ -136,6 +138,25 @@ def test_a_number_a_chance_and_a_slider_are_one_choice(tab, url):
     tab.press("Enter")
     told = tab.see("Of the likeliest 7 users", ".told")
     assert f"about {curve[6]['expected']:.0f} will" in told
+
+
+def test_what_sets_them_apart_is_told_of_the_chosen_size(tab):
+    ask(tab)
+    assert not tab.text(".traits"), "everybody is like everybody"
+
+    tab.write("#size", "10")
+    tab.press("Enter")
+    told = tab.see("histories of the first 10 users", ".traits")
+    assert "picnic basket\t100%\t0%" in told
+    tab.write("#size", "12")
+    tab.press("Enter")
+    assert "picnic basket\t83%" in tab.see("histories of the first 12 users", ".traits")
+    previews = len([each for each in tab.requests if each.endswith(":preview")])
+    assert previews == 3, "one of the sentence, one of each size"
+    tab.write("#size", "10")
+    tab.press("Enter")
+    tab.see("histories of the first 10 users", ".traits")
+    assert len([each for each in tab.requests if each.endswith(":preview")]) == previews
 
 
 def test_a_curve_beyond_its_points_is_asked_for_exactly(tab):
@@ -239,7 +260,7 @@ def test_from_an_upload_to_an_audience_with_what_is_odd_about_it(tab, tmp_path, 
         "8 users who did it." in told and "1 of 9 seeds are no users of the index" in told and "nobody unknown" in told
     )
     assert "Of 6 users" in told and "Made from a list of users" in told
-    tab.see(user_name(32), "#audience .people")
+    assert user_name(32) in tab.see("picnic basket once", "#audience .people")
 
 
 @pytest.mark.parametrize(
@@ -330,6 +351,17 @@ def test_an_audience_that_is_being_made_shows_how_far_it_is_and_can_be_stopped(t
     tab.click("#audience button")
 
     tab.see("This audience was cancelled", "#audience")
+
+
+def test_reasons_end_with_the_index_that_chose_the_users(tab, settings):
+    store = AudienceStore(Database(settings.work.audiences))
+    earlier, _ = store.create(new("Earlier"), now=NOW)
+    store.claim()
+    store.finish(earlier.id, made(6, ds="2024-05-01"))
+    go(tab, f"#/audiences/{earlier.id}")
+
+    assert "another does by now" in tab.see("as long as the index that chose them answers", "#audience .wide")
+    assert "u00000" in tab.text("#audience .people")
 
 
 def test_an_audience_that_is_not_there_is_told(tab):
@@ -456,6 +488,28 @@ def test_a_key_is_asked_for_where_the_server_wants_one(page, tmp_path):  # noqa:
         assert len(downloaded(tmp_path).read_text().splitlines()) == USERS + 1, "the file came with the key"
         assert page.run("document.querySelector('#key').hidden") and analyst not in page.run("location.href")
         page.run("sessionStorage.clear()")
+
+
+def test_members_are_sent_where_the_server_sends_any(page, tmp_path):  # noqa: F811
+    with Receiver().answering() as receiver:
+        receiver.answers = [503, 200]
+        settings = published(tmp_path / "work", export_hosts=receiver.host, export_secret="shared secret")
+        with answering(settings) as url:
+            stored = asked(url, "v1/audiences", {"name": "Out", "demand": PICNIC, "size": 7})
+            page.open("about:blank")
+            page.open(f"{url}#/audiences/{stored['id']}")
+            assert f"Signed, by this server, to {receiver.host}." in page.see("Signed", ".send")
+            page.write("#export-url", "https://evil.com/")
+            page.press("Enter")
+            page.see("exports may not go to 'evil.com'".capitalize(), ".send .problem")
+            page.write("#export-url", receiver.url)
+            page.run("document.querySelector('#export-format').value = 'jsonl'")
+            page.click(".send button")
+
+            told = page.see("delivered after 2 attempts: JSON lines to", "#audience [aria-label='What was sent']")
+
+        assert receiver.url in told and len(receiver.got[-1][2].splitlines()) == 7
+        assert not page.text(".send .problem")
 
 
 def test_an_empty_work_directory_says_what_to_run(page, tmp_path):  # noqa: F811

@@ -97,6 +97,13 @@ def test_without_its_words_the_near_texts_are_about_a_topic():
     assert topics().knows("tea ceremony") and not topics().knows("infusion")
 
 
+def test_words_that_no_text_has_are_left_out():
+    found = topics().about("tea that they adore")
+
+    assert (set(found.texts), found.by_words) == ({"green tea", "Tea cups, kitchen"}, False)
+    assert topics().about("green tent").keys == (), "both words are known, and no text holds both"
+
+
 def test_a_rule_by_near_texts_says_so():
     filters = filters_of((), date(2024, 6, 1), ())
     bought = [Behaviour("bills", topic, PAST) for topic in ("infusion", "tea")]
@@ -104,7 +111,7 @@ def test_a_rule_by_near_texts_says_so():
     found = Compiler(filters, topics(lambda topic: np.linspace(0.9, 0.1, len(LAKE))), "EUR").compiled(bought)
 
     assert [rule.guessed for each in found.rules for rule in each.rules] == [True, False]
-    assert found.warnings == ("no text holds the words of: who bought 'infusion'; texts near to them stand in",)
+    assert found.warnings == ("no text holds all words of: who bought 'infusion'; those nearest to it stand in",)
 
 
 def test_stems_join_singular_and_plural():

@@ -23,6 +23,7 @@ from model.evaluation.robustness.demands import (
 from model.evaluation.robustness.measure import in_other_words, of_nobody, under_conditions
 from model.evaluation.robustness.paraphrases import COUNT, paraphrases, read_paraphrases
 from model.evaluation.scenarios import Scenario
+from model.rewriting import topics as topics_of_rules
 from model.rewriting.document import Behaviour, Rewritten
 from model.rewriting.rules import Rules
 
@@ -131,7 +132,8 @@ def test_conditions_are_about_topics_that_matter_and_the_same_every_time():
 def test_rules_keep_violators_out_where_the_sentence_alone_does_not():
     topics = Topics(USERS, TEXTS, ["bills"])
     (asked, *_) = [one for one in topics.conditioned("shop/s0", "Garden lovers") if one.kind == NEVER]
-    rules = Rules(np.array(list(TEXTS)), list(TEXTS.values()), profile={"categorical": [], "numeric": []}, currency="")
+    meant = topics_of_rules.Topics(np.array(list(TEXTS)), list(TEXTS.values()))
+    rules = Rules(meant, profile={"categorical": [], "numeric": []}, currency="")
 
     def rewrite(sentence):
         return Rewritten(sentence, (), (Behaviour("bills", asked.topic, "past", negated=True),))

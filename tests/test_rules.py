@@ -10,25 +10,31 @@ from model_pairs import LATER, all_texts, some_users
 
 from feature_repo.contracts.templates import text_key
 from feature_repo.contracts.windows import day_number
-from model.rewriting.document import Amount, Behaviour, Comparison, Profile, Rewritten, Sentence, Window
-from model.rewriting.rules import Rules, stem
+from model.rewriting.document import Amount, Behaviour, Comparison, Profile, Rewritten, Window
+from model.rewriting.rules import Rules
+from model.rewriting.topics import Topics, stem
 
 TEXTS = all_texts()
 PROFILE = {"categorical": ["tier", "city"], "numeric": ["age"]}
 USERS = some_users(60)
 
 
+def rules_of(near=None) -> Rules:
+    topics = Topics(np.array(list(map(text_key, TEXTS))), TEXTS, near)
+    return Rules(topics, profile=PROFILE, currency="EUR")
+
+
 @pytest.fixture(scope="module")
 def rules():
-    return Rules(np.array(list(map(text_key, TEXTS))), TEXTS, profile=PROFILE, currency="EUR")
+    return rules_of()
 
 
 def did(topic="", source="bills", **details):
     return Behaviour(source, topic, "past", **details)
 
 
-def kept(rules, *conditions, sentences=()):
-    return rules.decide(Rewritten("d", tuple(sentences), conditions), USERS).keep_B
+def kept(rules, *conditions):
+    return rules.decide(Rewritten("d", (), conditions), USERS).keep_B
 
 
 def events(user, source):
@@ -49,8 +55,7 @@ def events(user, source):
 def test_a_condition_about_the_past_equals_a_loop_over_the_events(topic, source, negated, days, least):
     window = Window(within_days=days) if days else None
     count = Comparison(">=", least) if least else None
-    rules = Rules(np.array(list(map(text_key, TEXTS))), TEXTS, profile=PROFILE, currency="EUR")
-    found = kept(rules, did(topic, source, negated=negated, window=window, count=count))
+    found = kept(rules_of(), did(topic, source, negated=negated, window=window, count=count))
 
     words = {"garden": ["garden"], "coffee cups": ["coffee", "cup"], "": [], "chairs": ["chair"]}[topic]
     meant = {
@@ -110,6 +115,7 @@ def test_groups_must_all_hold_and_of_a_group_one_is_enough(rules):
         did("garden", amount=Amount(">", 5, currency="USD")),
         Profile("income", comparison=Comparison(">", 3)),
         Profile("gender", "female"),
+        did("zeppelin"),
     ],
 )
 def test_what_no_history_decides_is_left_to_the_scores(rules, condition):
@@ -122,14 +128,20 @@ def test_what_no_history_decides_is_left_to_the_scores(rules, condition):
 
 
 def test_where_no_text_has_the_words_the_texts_near_to_them_stand_in_and_it_is_said(rules):
-    near = Sentence("garden chair, goods", 0.7, 0)
+    cosines = np.array([0.7 * (text == "garden chair, goods") for text in TEXTS])
     odd = did("patio furniture")
-    decided = rules.decide(Rewritten("d", (near,), (odd,)), USERS)
+    decided = rules_of(lambda topic: cosines).decide(Rewritten("d", (), (odd,)), USERS)
     chair = text_key("garden chair, goods")
     np.testing.assert_array_equal(decided.keep_B, (USERS["bills_text"] == chair).any(1))
     assert decided.guessed == (odd,) and decided.keep_B.any()
     assert rules.decide(Rewritten("d", (), (did("garden"),)), USERS).guessed == ()
-    assert not kept(rules, odd).any(), "nothing near: nobody did it"
+
+
+def test_words_that_no_text_of_the_lake_has_are_left_out_and_it_is_said(rules):
+    odd = did("treated themselves to garden chairs")
+    decided = rules.decide(Rewritten("d", (), (odd,)), USERS)
+    np.testing.assert_array_equal(decided.keep_B, kept(rules, did("garden chairs")))
+    assert decided.guessed == (odd,) and decided.keep_B.any()
 
 
 @pytest.mark.parametrize("pair", ["movie movies", "box boxes", "documentary documentaries", "glass glass", "cup cups"])

@@ -182,8 +182,9 @@ def test_the_command_computes_and_writes_the_report(lake, tmp_path, monkeypatch,
     assert "not computed" not in (tmp_path / "r.md").read_text(), "no lake, no table"
     run(*options, *few, *report)
     assert exit_of(*options, *few, "--pending") == 0
-    assert capsys.readouterr().out.startswith("tiny: 6 results and 3 notes to compute\n")
+    assert capsys.readouterr().out.startswith("tiny: 6 results and 4 notes to compute\n")
     text = (tmp_path / "r.md").read_text()
+    assert "## How many will" in text and "| tiny | 1 |" in text
     assert "## The lakes" in text and "In other words" in text and "Under conditions" in text
     assert "| FOUND |" in text and "not computed yet" in text and "s2" in text
     page = (tmp_path / "r.html").read_text()

@@ -175,7 +175,7 @@ def test_the_command_computes_a_study_and_shows_it_beside_found(lake, tiny_pairs
 
     with pytest.raises(SystemExit):
         run(*options, *few, "--pending")
-    assert capsys.readouterr().out == "tiny: 9 results and 4 notes to compute\n"
+    assert capsys.readouterr().out == "tiny: 9 results and 5 notes to compute\n"
     run(*options, *few, "--train-pairs", tiny_pairs, *report)
     text = (tmp_path / "r.md").read_text()
     studies = text[text.index("## Ours with one thing changed") : text.index("## tiny")]

@@ -5,8 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from audience_doubles import USERS, new, open_desk, published
-from fastapi.testclient import TestClient
+from audience_doubles import USERS, new, published, serving
 from hostile import HOSTILE
 from serving_doubles import DAY, bought, embedded, user_name, write_embeddings, write_features, write_profile
 from test_api import refused
@@ -18,7 +17,6 @@ from serving.access.errors import InvalidAccess, KeysMissing
 from serving.access.keys import Keys
 from serving.access.roles import Role
 from serving.access.tenant_file import tenant_settings
-from serving.app import create_app
 from serving.cli import main
 from serving.index import open_index
 from serving.publish import publish
@@ -62,7 +60,7 @@ def keys(settings) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def client(settings, keys):
-    with TestClient(create_app(settings, open_desk=open_desk), raise_server_exceptions=False) as client:
+    with serving(settings) as client:
         yield client
 
 
@@ -213,7 +211,7 @@ def test_a_new_tenant_does_not_turn_the_server_red_but_none_at_all_does(tmp_path
     keys = {}
     for name, own in tenant_settings(settings).items():
         keys[name] = {"Authorization": f"Bearer {Keys(own.work.keys).create(name='n', role='admin')[1]}"}
-    with TestClient(create_app(settings, open_desk=open_desk), raise_server_exceptions=False) as client:
+    with serving(settings) as client:
         refused(client.get("/readyz"), status=503, code="index_missing", told="no tenant of this server")
         publish_rows(tenant_settings(settings)["two"])
         assert client.post("/v1/admin/publish", json={"ds": str(DAY)}, headers=keys["two"]).status_code == 200

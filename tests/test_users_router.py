@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fastapi.testclient import TestClient
+from audience_doubles import VERSIONS, serving
 from hostile import HOSTILE
 from serving_doubles import (
     DAY,
@@ -31,7 +31,6 @@ from feature_repo.contracts.templates import text_key
 from feature_repo.store import materialize
 from model.text_cache import TextTable
 from model.vectors import Users
-from serving.app import create_app
 from serving.desk import Desk
 from serving.index import open_index
 from serving.publish import publish
@@ -40,7 +39,6 @@ USERS = 12
 SUPPRESSED = user_name(11)
 VECTORS = np.stack([user_vector(at) for at in range(USERS)])
 CACHED = sorted(text_key(text) for text in KNOWN if text != "cake stand")
-VERSIONS = {"model_version": "v1", "collection": "users_v1", "ds": "2024-06-01", "template_version": 1}
 
 
 class EmbeddingModel(WordModel):
@@ -88,7 +86,7 @@ def settings(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(settings):
-    with TestClient(create_app(settings, open_desk=open_desk), raise_server_exceptions=False) as client:
+    with serving(settings, open_desk) as client:
         yield client
 
 

@@ -56,6 +56,7 @@ class Settings:
     queue_size: int = 32
     mlflow_uri: str = ""
     export_hosts: str = ""
+    export_networks: str = ""
     export_secret: str = ""
     demand_language: str = "en"
     denied_fields: str = (

@@ -10,6 +10,8 @@ from model.rewriting.phrases import ADDRESSED, ALSO_NOUNS, FILLER, LEADS_IN, TRA
 from model.rewriting.times import Period, Time
 
 BUT, COMMA = "but", ","
+_OF = (" of", " to", " for", " on", " at", " about")
+"""Ends the noun of an event that is done: "paid a visit to"."""
 _DETERMINERS = frozenset("all any the our my those".split())
 
 
@@ -82,6 +84,10 @@ class Draft:
 
     def _verb(self, mark: Mark) -> None:
         verb: Verb = mark.value
+        if verb.form == "noun" and mark.text.endswith(_OF) and self._may_do():
+            self.verb, self.objects = Verb(verb.source, self.verb.form if self.verb else "noun"), 0
+            self.words.clear()
+            return
         leads = self.verb is None or (not self.verb.source and bool(verb.source))
         led = self.relative or self.tense or self.negations
         noun = not self.is_first and not self.people and mark.text.rstrip("s") in ALSO_NOUNS
@@ -90,6 +96,11 @@ class Draft:
             self.verb = mark.value
         else:
             self._words(mark)
+
+    def _may_do(self) -> bool:
+        """Is what was read so far but the verb of an event's noun, known or not: "paid a", "followed a"?"""
+        unknown = self.verb is None and (self.relative or self.negations)
+        return bool(unknown or (self.verb and not self.objects))
 
     def _tense(self, mark: Mark) -> None:
         if self.verb or self.objects:

@@ -148,7 +148,7 @@ def _wish(draft: Draft, before: Wish | None) -> Wish:
         return Wish(draft, verb, tense, topic, not own, joined, shares=False, times=draft.times)
     if before is None or before.draft.idle:
         return Wish(draft, verb, tense, topic, own, joined, shares=False, times=draft.times)
-    follows = verb is None and not (topic and draft.tense)
+    follows = verb is None and not (topic and (draft.tense or draft.relative))
     takes_negation = not draft.negations and draft.joint != BUT and before.negated
     if verb is not None and verb.form == "past":
         takes_negation = takes_negation and draft.joint == OR

@@ -17,6 +17,7 @@ from model.rewriting.words import LakeWords
 Read = Callable[["re.Match[str]"], Any]
 _ALREADY = r"(?:(?:not|never|already|yet|ever|just|recently|also|only|no longer) )*"
 _SPENT = re.compile(r"(?:spen[dt]|spends|spending|pay|paid|pays|paying|worth)(?: a total of)?(?: for)? ?$")
+_AFTER_ARTICLE = r"(?:(?<=\ba )|(?<=\ban )|(?<=\bno )|(?<=\bany )|(?<=\bthe ))"
 _TAKEN = "\0"
 _EDGES = " .!?:\"'[]{}<>*#/\\-"
 
@@ -162,18 +163,29 @@ def _language_rules() -> Iterator[Rule]:
     yield "tense", "|".join((*phrases.FUTURE_WORDS, rf"(?:is|are|am)(?= (?:not )?{going}\b)")), _always(FUTURE)
     yield (
         "tense",
-        rf"did|used to|was|were|went|made|had|placed|ran|took|(?:have|has)(?= {_ALREADY}{participle}\b)",
+        rf"did|used to|was|were|went|made|had|placed|ran|took(?! home)|(?:have|has)(?= {_ALREADY}{participle}\b)",
         _always(PAST),
     )
+    yield (
+        "verb",
+        r"(?:typed?|types|enter|enters|entered|puts?|putting|typing|entering)(?= .*\bsearch (?:bar|box|field)\b)",
+        _typed,
+    )
+    yield "filler", r"(?:in|into|to) (?:the|our|a) search (?:bar|box|field)", _always(True)
+    yield "filler", r"(?:from|with|at) (?:us|our (?:shop|store|site|website|stores))", _always(True)
+    yield "filler", r"in (?:the|their|a) (?:shopping )?(?:cart|basket|bag|trolley)", _always(True)
     forms = (
         ("past", phrases.PAST_VERBS, str),
         ("going", phrases.GOING_VERBS, str),
         ("base", phrases.PRESENT_VERBS, _inflected),
         ("noun", phrases.VERB_NOUNS, str),
     )
+    for source, nouns in phrases.VERB_NOUNS.items():
+        yield "verb", rf"{_AFTER_ARTICLE}{either(nouns)}", _always(Verb(source, "noun"))
     for form, table, inflect in forms:
         for source, verbs in table.items():
             yield "verb", either(map(inflect, verbs)), _always(Verb(source, form))
+    yield "verb", r"(?<=\bwho )\w{2,}(?<!e)ed", _always(Verb("", "past"))
     people = either(phrases.PEOPLE)
     yield (
         "people",
@@ -181,6 +193,10 @@ def _language_rules() -> Iterator[Rule]:
         _always(True),
     )
     yield "lovers", either(phrases.LOVERS), _always(True)
+
+
+def _typed(match: "re.Match[str]") -> Verb:
+    return Verb("searches", "past" if match.group() in ("typed", "entered", "put") else "base")
 
 
 def _always(value: Any) -> Read:

@@ -17,36 +17,61 @@ CONTRACTIONS: Mapping[str, str] = {
 }
 
 PRESENT_VERBS: Mapping[str, tuple[str, ...]] = {
-    "bills": ("buy", "purchase", "order", "shop", "pay", "spend", "book", "acquire", "part with"),
-    "searches": ("search", "look for", "look up", "query", "google", "type in", "try to find"),
-    "visits": ("browse", "visit", "watch", "view", "read", "look at", "see"),
-    "clicks": ("click", "tap", "press"),
+    "bills": (
+        *"buy purchase order shop pay spend book acquire obtain procure invest".split(),
+        *("part with", "shell out", "splash out", "stock up", "snap up", "pick up", "take home", "get hold of"),
+        *("treat themselves to", "opt for", "fork out", "check out with"),
+    ),
+    "searches": (
+        *"search query google research".split(),
+        *("look for", "look up", "look into", "hunt for", "type in", "try to find", "ask about", "inquire about"),
+        *("use the site search to find", "use the search to find"),
+        *(f"search {place} for" for place in ("the site", "our site", "the shop", "our shop", "the web")),
+    ),
+    "visits": (
+        *"browse visit watch view read see explore inspect".split(),
+        *("look at", "look through", "check out", "read about", "scroll through", "stop by", "drop in on", "open"),
+        *("land on", "arrive at", "end up on"),
+    ),
+    "clicks": ("click", "tap", "press", "click through to", "click their way to", "tap through to"),
     "": ("like", "love", "enjoy", "need", "want", "care about", "plan", "prepare", "consider", "use", "get"),
 }
 ALSO_NOUNS = frozenset("like love use plan watch view order book press tap shop".split())
 """Present verbs that are read as nouns where only a conjunction stands before them: "candles or love hearts"."""
 PAST_VERBS: Mapping[str, tuple[str, ...]] = {
     "bills": (
-        "bought",
-        "picked up",
-        "purchased",
-        "ordered",
-        "shopped",
-        "paid",
-        "spent",
-        "booked",
-        "settled",
-        "acquired",
+        *"bought purchased ordered shopped paid spent booked settled acquired obtained procured invested".split(),
+        *("picked up", "shelled out", "splashed out", "stocked up", "snapped up", "took home", "taken home"),
+        *("got hold of", "laid out", "parted with", "treated themselves to", "opted for", "forked out"),
+        "checked out with",
     ),
-    "searches": ("searched", "looked for", "looked up", "queried", "googled", "typed in"),
-    "visits": ("browsed", "visited", "watched", "viewed", "looked at", "saw", "came across", "seen"),
-    "clicks": ("clicked", "tapped", "pressed"),
-    "": ("liked", "loved", "enjoyed", "needed", "wanted", "planned", "prepared", "considered", "used"),
+    "searches": (
+        *"searched queried googled researched sought".split(),
+        *("looked for", "looked up", "looked into", "hunted for", "typed in", "tried to find", "asked about"),
+        *("inquired about", "used the site search to find", "used the search to find"),
+        *(f"searched {place} for" for place in ("the site", "our site", "the shop", "our shop", "the web")),
+    ),
+    "visits": (
+        *"browsed visited watched viewed saw seen explored inspected opened".split(),
+        *("looked at", "looked through", "came across", "checked out", "read about", "scrolled through"),
+        *("stopped by", "dropped in on", "landed on", "arrived at", "ended up on"),
+    ),
+    "clicks": ("clicked", "tapped", "pressed", "clicked through to", "clicked their way to", "tapped through to"),
+    "": ("got", "liked", "loved", "enjoyed", "needed", "wanted", "planned", "prepared", "considered", "used"),
 }
 GOING_VERBS: Mapping[str, tuple[str, ...]] = {
-    "bills": ("buying", "purchasing", "ordering", "shopping", "paying", "spending", "booking", "acquiring"),
-    "searches": ("searching", "looking for", "looking up", "querying", "googling"),
-    "visits": ("browsing", "visiting", "watching", "viewing", "reading", "looking at", "seeing"),
+    "bills": (
+        *"buying purchasing ordering shopping paying spending booking acquiring obtaining procuring investing".split(),
+        *("shelling out", "splashing out", "stocking up", "snapping up", "picking up"),
+    ),
+    "searches": (
+        *"searching querying googling researching".split(),
+        *("looking for", "looking up", "looking into", "hunting for", "asking about", "inquiring about"),
+    ),
+    "visits": (
+        *"browsing visiting watching viewing reading seeing exploring inspecting".split(),
+        *("looking at", "looking through", "checking out", "reading about", "scrolling through"),
+    ),
     "clicks": ("clicking", "tapping", "pressing"),
     "": (
         "liking",
@@ -64,27 +89,40 @@ GOING_VERBS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 VERB_NOUNS: Mapping[str, tuple[str, ...]] = {
-    "bills": ("purchases?", "orders?", "bills?", "transactions?", "payments?", "buyers of"),
-    "searches": ("search(?:es)?(?: for)?", "queries", "query"),
-    "visits": ("visits?(?: to)?", "views?(?: of)?", "looks? at"),
-    "clicks": ("clicks?(?: on)?", "taps?(?: on)?"),
-    "": ("fans of", "lovers of", "interest in", "events?", "activity", "activities"),
+    "bills": (
+        *("purchases?(?: of)?", "orders?(?: for)?", "bills?(?: for)?", "transactions?", "payments?(?: for)?"),
+        "buyers of",
+    ),
+    "searches": ("search(?:es)?(?: for)?", "queries(?: for)?", "query(?: for)?"),
+    "visits": ("visits?(?: to)?", "views?(?: of)?", "looks? at", "pages? about", "pages? on", "pages? for"),
+    "clicks": (
+        "clicks?(?: on)?",
+        "taps?(?: on)?",
+        "links? to",
+        "links? about",
+        "links? on",
+        "banners? for",
+        "ads? for",
+    ),
+    "": ("fans of", "lovers of", "interest in", "the market for", "events?", "activity", "activities"),
 }
 """A noun for an event: "no purchases", "more than 3 orders"."""
 
 FUTURE_WORDS = (
-    r"(?:(?:is|are|be) )?(?:going|about|likely|set|due|bound|expected|ready|willing|planning|intending|looking) to",
+    r"(?:(?:is|are|be) )?(?:going|about|likely|set|due|bound|expected|ready|willing|prepared) to",
+    r"(?:(?:is|are|be) )?(?:planning|intending|looking) to",
     r"(?:plan|intend|want|mean|expect|aim|hope)s? to|(?:is|are) thinking (?:of|about)",
     r"will(?: be)?|shall|would|might|may|could|should",
 )
 NEGATIONS = (
     r"dislikes?|unlikely to|no (?:plan|intention|wish|need)s? to|yet to|(?:stay|keep)(?:s|ing)? away from",
-    r"hardly|barely|scarcely",
+    r"hardly|barely|scarcely|(?:refus|declin)(?:e|es|ed|ing) to|unwilling to|(?:can|could) (?:do|live)(?= without)",
+    r"(?:go|goes|went|gone|going|do|does|did|done|doing) without(?= \w+ing\b)",
     r"no longer|not yet|not|never|no|nothing|none|neither|nor",
     r"(?:(?:stop|quit|ceas|avoid)(?:s|es|e|p?ed|p?ing|ing)?|(?:give|gives|gave|given|giving) up)(?= (?:\w+ )?\w+ing\b)",
     r"refrain(?:s|ed|ing)? from|fail(?:s|ed|ing)? to|lack(?:s|ed|ing)?",
 )
-STOPPED = r"yet to|gave up|(?:stopp|ceas|avoid|refrain|fail|lack)ed"
+STOPPED = r"yet to|gave up|(?:stopp|ceas|avoid|refrain|fail|lack|refus|declin)ed|(?:went|gone|did|done) without"
 """A negation in the past."""
 IDLE = (
     r"(?:do|does|did|done|doing) (?:nothing|not do anything)|not do anything|not done anything",
@@ -98,9 +136,11 @@ IDLE = (
 JOINTS: Mapping[str, tuple[str, bool]] = {
     r"(?:everyone|everybody|anyone|anybody|all) but|with the exception of|except(?: for)?": ("but", True),
     r"but not|and not": ("and", True),
-    r"but also|as well as|and also|and then|and besides|and in addition|and|plus|&": ("and", False),
-    r"or else|or alternatively|or otherwise|or": ("or", False),
-    r"but on the other hand|but|however|while|although|though|yet": ("but", False),
+    r"but also|as well as|and also|and then|and besides|and in addition|and moreover|and furthermore|and what is more"
+    r"|and on top of that|and at the same time|and additionally|along with|and|plus|&": ("and", False),
+    r"or else|or alternatively|or otherwise|or instead|or failing that|or even|or": ("or", False),
+    r"but on the other hand|but then|but nevertheless|but still|and yet|but": ("but", False),
+    r"however|while|whereas|even though|although|though|yet": ("but", False),
     r"excluding|apart from|other than|rather than|without|minus": ("but", True),
 }
 """What separates two wishes, and whether it negates the second."""
@@ -112,9 +152,10 @@ PUNCTUATION: Mapping[str, tuple[str, bool]] = {
 PEOPLE = (
     *"customers? clients? people persons? users? shoppers? consumers? buyers? members? accounts? visitors?".split(),
     *"households? families family folks? those individuals? subscribers? viewers?".split(),
-    *"guests? cardholders? audience".split(),
+    *"guests? cardholders? audience patrons? purchasers? contacts prospects regulars adults cohort".split(),
     "card holders?",
     "account holders?",
+    "account owners?",
     "everyone(?! but)",
     "everybody(?! but)",
     "anyone(?! but)",
@@ -122,8 +163,10 @@ PEOPLE = (
 OPENING = (
     r"^(?:(?!\b(?:who|that|will)\b)[a-z ]){1,40}:|looking for(?= .*\b(?:who|that)\b)|(?:let us )?write to"
     r"|(?:an? |the )?(?:list|audience|segment|group) of"
-    r"|(?:please )?(?:can you |could you )?(?:find|show|give|list|select|target|reach|get|send|pick|choose|identify"
-    r"|determine|detect|locate|name|extract|filter|contact|address|approach|email|notify|invite)(?: (?:me|us))?"
+    r"|(?<!to )(?:please )?(?:can you |could you )?(?:find|show|give|list|select|target|reach|get|send|choose|identify"
+    r"|pick(?! up)|pull|determine|detect|locate|name|extract|filter|contact|address|approach|email|notify|invite)"
+    r"(?: (?:me|us))?"
+    r"|(?:(?:i|we)(?: am| are)?(?: would)? (?:want|like|need|wish) to )?(?:talk|speak|write|reach out) to"
     r"|(?:i|we)(?: am| are)?(?: would)? (?:want|like|need|wish|look|looking)(?: (?:to (?:find|reach|target|see)|for))?"
 )
 ADDRESSED = r"\b(?:for|to|of|at|with|out|up|is|are|me|us)$|:$"
@@ -133,8 +176,9 @@ LOVERS = "fans? lovers? enthusiasts? owners? freaks? addicts?".split()
 
 FILLER = frozenset(
     (
-        "else besides alternatively "
+        "else besides alternatively moreover whatever whichever instead least "
         "take takes taking has through "
+        "cent penny dime amount done "
         "a about again all already also am an another any anything are as at be been being by currently did do "
         "does even ever for from go going goods had has have having he her his in into is it item items its just "
         "kind made make makes making many money more most much my now of on once one only our out people place "
@@ -176,17 +220,22 @@ COMPARED: Mapping[str, str] = {
     r"at least|no less than|not less than|no fewer than|a minimum of|minimum": ">=",
     r"at most|no more than|not more than|up to|a maximum of|maximum": "<=",
     r"more than|over|above|past|greater than|exceeding|older than|higher than|beyond": ">",
+    r"well over|well above|well beyond|far more than|far over": ">",
     r"upwards of|in excess of|more often than": ">",
     r"less than|fewer than|under|below|younger than|lower than|not even|not quite|not yet|short of": "<",
+    r"smaller than|less often than": "<",
     r"exactly|precisely|just": "=",
 }
 COMPARED_AFTER: Mapping[str, str] = {
     r"and then some": ">",
-    r"or more|or above|or over|or older|and above|and over|and older|and more": ">=",
+    r"sharp|in all|in total": "=",
+    r"if not more|or more|or above|or over|or older|and above|and over|and older|and more": ">=",
     r"plus|at least|at the least|at minimum|\+": ">=",
     r"or less|or fewer|or under|or below|or younger|and under|and below|and younger": "<=",
 }
 
+FEW = {"a couple of": 2, "couple of": 2, "a few": 3, "few": 3, "several": 5, "half a": 0.5, "half": 0.5}
+"""What is no number and meant as one of units of time: "the last few weeks"."""
 UNIT_DAYS = {"day": 1, "week": 7, "fortnight": 14, "month": 30, "quarter": 90, "year": 365}
 MONTHS = "january february march april may june july august september october november december".split()
 SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}

@@ -20,7 +20,7 @@ _DECADES = {
     for tens, name in enumerate("twenties thirties forties fifties sixties seventies eighties nineties".split(), 2)
 }
 _OLD = r"(?:years? old|years? of age|-?year-?olds?)"
-_NEXT = "who|that|in|from|and|or|but|with|without|except|whose|aged|holding|having|living|based|resident|coming"
+_NEXT = "who|that|in|on|near|from|and|or|but|with|without|except|whose|aged|holding|having|living|based|resident|coming"
 _ENDS = rf"(?=$|[ ]?[,.;!?]|(?:'s|s)? (?:{_NEXT})\b|s\b)"
 """A bare number over which people are old is followed by one of these, never by a thing that is counted."""
 _PERSON = either([*PEOPLE, *(pattern for pattern, _ in GENDERS)])
@@ -67,10 +67,13 @@ def _category_rules(column: str, values: Sequence[str]) -> Iterator[Rule]:
     read = _values(column, own, one)
     several = rf"{one}(?:(?:,| or| and|, or) (?:in |from )?{one})*"
     if column in PLACE_COLUMNS:
-        home = r"(?:live|lives|living|based|located|residing|resident|come|comes|coming|are)"
-        place = rf"(?:(?:not |never )?{home}? ?(?:in|from)|residents? of|whose home is|(?:from )?outside(?: of)?)"
+        home = r"(?:live|lives|living|based|located|situated|residing|resident|come|comes|coming|are)"
+        whose = rf"whose (?:home|home town|{_words(column)}) is"
+        near = rf"residents? of|{whose}|with an address in|in and around|(?:from )?outside(?: of)?"
+        place = rf"(?:(?:not |never )?{home}? ?(?:in|from|near|around)|{near})"
         yield "profile", rf"{place} (?:the )?{several}(?! \d)", read
-    yield "profile", rf"{_of(column)}(?: is|:| =)? (?:not )?{several}", read
+    yield "profile", rf"{_of(column)}(?: is|:| =| equals)? (?:not )?{several}", read
+    yield "profile", rf"with {several} as (?:the|their) {_words(column)}", read
     yield "profile", rf"(?:(?:in|of|with) (?:the |an? )?)?{several} {_words(column)}", read
     yield "profile", rf"{one}(?= {_PERSON}(?!\w|'))", read
 
@@ -80,7 +83,7 @@ def _said(value: Any) -> Callable[["re.Match[str]"], Any]:
 
 
 def _of(column: str) -> str:
-    return rf"(?:(?:with|whose|having|holding) )?(?:an? |the )?{_words(column)}(?: of)?"
+    return rf"(?:(?:with|whose|where|having|holding|on) )?(?:an? |the )?{_words(column)}(?: of)?"
 
 
 def _words(column: str) -> str:

@@ -1,15 +1,16 @@
 """What of a rewritten demand a user's history decides: conditions about the past and about the profile are looked up,
 and who breaks one is no part of the audience. What is still to happen is left to the scores.
 
-A topic means every text that holds all its words, singular or plural; where no text does, the texts that rewriting
-found near to it. Histories are those that the model reads: the newest events of each source, as many as are kept.
+What a topic means is told in topics.py. Histories are those that the model reads: the newest events of each source, as
+many as are kept.
 
-Shape suffixes: B users, V distinct texts, L slots of a source's history.
+Shape suffixes: B users, L slots of a source's history.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from feature_repo.contracts.events import EVENT_SOURCES
 from feature_repo.contracts.templates import text_key
 from feature_repo.contracts.windows import day_number
 from model.rewriting.document import ANY, BETWEEN, PAST, Behaviour, Comparison, Condition, Profile, Rewritten, Window
-from model.words import words_of
+from model.rewriting.topics import Topics
 
 Columns = Mapping[str, "np.ndarray"]
 """The history side of feature_repo/contracts/inputs.py."""
@@ -28,7 +29,7 @@ Group = tuple[Condition, ...]
 @dataclass(frozen=True)
 class Decided:
     """`keep_B`: who meets every rule. `rules` are the groups that were looked up, `left` those that were not; `guessed`
-    are conditions of rules whose words no text has, so that the texts near to them stood in: to be shown to whoever
+    are conditions of rules not all of whose words any text has, so that others stood in: to be shown to whoever
     asked."""
 
     keep_B: "np.ndarray"
@@ -38,15 +39,13 @@ class Decided:
 
 
 class Rules:
-    """The rules of one lake: its distinct texts by key, and its profile columns by kind, as the pairs' manifest names
+    """The rules of one lake: the topics of its texts, and its profile columns by kind, as the pairs' manifest names
     them."""
 
-    def __init__(
-        self, keys_V: "np.ndarray", texts: Sequence[str], *, profile: Mapping[str, Sequence[str]], currency: str
-    ) -> None:
-        self.keys_V, self.currency = keys_V, currency
+    def __init__(self, topics: Topics, *, profile: Mapping[str, Sequence[str]], currency: str) -> None:
+        self.currency = currency
         self.categories, self.numbers = sorted(profile["categorical"]), sorted(profile["numeric"])
-        self._words = [frozenset(map(stem, words_of(text))) for text in texts]
+        self.about = cache(topics.about)
 
     def decide(self, rewritten: Rewritten, users: Columns) -> Decided:
         """All groups must hold, of a group one condition is enough: so a group is a rule only where all of it can be
@@ -56,7 +55,7 @@ class Rules:
         left: list[Group] = []
         for group in rewritten.groups:
             if all(map(self.can_decide, group)):
-                keep_B &= np.any([self._holds(condition, rewritten, users) for condition in group], axis=0)
+                keep_B &= np.any([self._holds(condition, users) for condition in group], axis=0)
                 rules.append(group)
             else:
                 left.append(group)
@@ -64,35 +63,25 @@ class Rules:
         return Decided(keep_B, tuple(rules), tuple(left), guessed)
 
     def can_decide(self, condition: Condition) -> bool:
-        """Is it about what is known of a user? How a purchase was paid is not, nor an amount in foreign money."""
+        """Is it about what is known of a user? How a purchase was paid is not, nor an amount in foreign money, nor what
+        no text of the lake is about."""
         if isinstance(condition, Profile):
             return condition.column in (self.numbers if condition.comparison else self.categories)
         native = not condition.amount or condition.amount.currency == self.currency
-        return condition.tense == PAST and not condition.channel and native
-
-    def meant(self, topic: str, near: Sequence[str] = ()) -> "np.ndarray":
-        """The keys of the texts that a topic means."""
-        own_V = self._has_words(topic)
-        return self.keys_V[own_V] if own_V.any() else np.array([text_key(text) for text in near], np.int64)
-
-    def _has_words(self, topic: str) -> "np.ndarray":
-        """bool [V]: which texts have all words of a topic."""
-        wanted = frozenset(map(stem, words_of(topic)))
-        return np.array([bool(wanted) and wanted <= words for words in self._words], bool)
+        known = not condition.topic or bool(self.about(condition.topic).keys)
+        return condition.tense == PAST and not condition.channel and native and known
 
     def _is_guessed(self, condition: Condition) -> bool:
         topic = condition.topic if isinstance(condition, Behaviour) else ""
-        return bool(topic) and not self._has_words(topic).any()
+        return bool(topic) and not self.about(topic).by_words
 
-    def _holds(self, condition: Condition, rewritten: Rewritten, users: Columns) -> "np.ndarray":
+    def _holds(self, condition: Condition, users: Columns) -> "np.ndarray":
         if isinstance(condition, Profile):
             return self._fits(condition, users) != condition.negated
-        place = next(i for i, other in enumerate(rewritten.conditions) if other is condition)
-        near = [sentence.text for sentence in rewritten.sentences if sentence.condition == place]
-        return self._happened(condition, near, users) != condition.negated
+        return self._happened(condition, users) != condition.negated
 
-    def _happened(self, asked: Behaviour, near: Sequence[str], users: Columns) -> "np.ndarray":
-        meant = self.meant(asked.topic, near) if asked.topic else None
+    def _happened(self, asked: Behaviour, users: Columns) -> "np.ndarray":
+        meant = self.about(asked.topic).keys if asked.topic else None
         count_B = np.zeros(len(users["cutoff_day"]))
         spent_B = np.zeros(len(users["cutoff_day"]))
         for source in EVENT_SOURCES if asked.source == ANY else (asked.source,):
@@ -111,13 +100,6 @@ class Rules:
             return _compare(asked.comparison, number_B) & np.isfinite(number_B)
         key_B: np.ndarray = users["profile_categories"][:, self.categories.index(asked.column)]
         return key_B == text_key(asked.value)
-
-
-def stem(word: str) -> str:
-    """The same for singular and plural, more or less: "movies" and "movie", "boxes" and "box"."""
-    word = word.removesuffix("s") if not word.endswith("ss") else word
-    word = word.removesuffix("e")
-    return f"{word[:-1]}i" if word.endswith("y") else word
 
 
 def _within(window: Window | None, day_BL: "np.ndarray", cutoff_B1: "np.ndarray") -> "np.ndarray":

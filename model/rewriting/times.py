@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from model.rewriting.document import FUTURE, PAST, Window
-from model.rewriting.phrases import MONTHS, SEASONS, UNIT_DAYS
+from model.rewriting.phrases import FEW, MONTHS, SEASONS, UNIT_DAYS
 from model.rewriting.quantities import NUMBER, either, number
 
 _UNIT = rf"(?P<unit>{either(UNIT_DAYS)})s?\b"
@@ -17,7 +17,37 @@ _MONTH = either(MONTHS)
 _YEAR = r"(?:19|20|21)\d\d"
 _DATE = rf"(?:{_YEAR}-\d\d-\d\d|(?:\d{{1,2}} )?{_MONTH} {_YEAR}|{_YEAR}(?!-)\b)"
 _NAMED = rf"(?P<name>{either(SEASONS)}|{_MONTH})(?: (?P<year>{_YEAR}))?\b(?:'s)?"
-_IN = r"(?:in|within|during|over|for|throughout|inside|in the course of)"
+_SOME_TIME = r"(?:at (?:any|some) (?:time|point)|some ?time|any ?time)"
+_IN = (
+    rf"(?:{_SOME_TIME} )?"
+    r"(?:in|within|during|over|for|throughout|inside|across|(?:in|over) the course of)"
+)
+_SINCE = (
+    rf"(?:{_SOME_TIME} )?"
+    r"(?:(?:ever )?since|after|on or after|from|starting|starting from|beginning|later than|as of|as from)"
+)
+_THE = r"(?:(?:the|these|those|our) )?"
+_LAST = r"(?:very |most )?(?:last|past|previous|preceding|prior|recent|latest|trailing)"
+_NEXT = r"(?:very )?(?:next|coming|following|upcoming)"
+_FEW = either(FEW)
+_N = rf"(?P<n>{NUMBER}|{_FEW})(?: full| whole)?"
+_ROLLING = r"(?:rolling|moving|look-?back|trailing)"
+_SPAN = rf"(?:{_ROLLING} )?(?:window|period|span|time ?frame|stretch|space)"
+_NOW = r"(?:today|now|date|this (?:day|moment)|the present(?: day)?)"
+_GONE = (
+    r"(?:(?:that|which) )?(?:(?:have|has|are|were) )?(?:only )?(?:just |now |already )?"
+    rf"(?:gone(?: by| past)?|passed(?: by)?|past|elapsed|ended|behind (?:us|them)|so far|to date|preceding(?: {_NOW})?"
+    r"|(?:before|until|till|prior to|ending|(?:(?:leading|running) )?up (?:to|until)|(?:counting |looking )?back from)"
+    rf" {_NOW})"
+)
+_COME = (
+    r"(?:(?:that|which) )?(?:(?:are|lie) )?(?:yet |still )?"
+    rf"(?:ahead(?: of us)?|to come|coming|to follow|(?:counting |starting )?from {_NOW}|starting {_NOW})"
+)
+_AGO = (
+    r"(?:(?:not|no) (?:longer|more|further|later|earlier) than|less than|fewer than|under|within|up to|at most"
+    r"|as recently as|as late as)"
+)
 
 
 @dataclass(frozen=True)
@@ -63,18 +93,22 @@ def patterns() -> tuple[tuple[str, Reader], ...]:
     """Patterns and what they mean, the most telling first."""
     return (
         (rf"(?:between|from|since) (?P<since>{_DATE}) (?:and|to|until|till) (?P<until>{_DATE})", _dated),
-        (rf"(?:since|after|from|starting|later than) (?:the )?(?P<since>{_DATE})(?: onwards?| on)?", _dated),
+        (rf"{_SINCE} (?:the )?(?P<since>{_DATE})(?: onwards?| on| (?:until|till|to) {_NOW})?", _dated),
         (rf"(?:before|until|till|by|up to) (?P<until>{_DATE})", _dated),
-        (rf"(?:not (?:longer|more) than|less than|within) (?P<n>{NUMBER}|an?) {_UNIT} ago", _span(PAST)),
+        (rf"{_AGO} (?P<n>{NUMBER}|an?|{_FEW}) {_UNIT} (?:ago|back)", _span(PAST)),
         (rf"before (?P<n>{NUMBER}|an?) {_UNIT} (?:have|has) passed", _span(FUTURE)),
+        (rf"before the next {_N} {_UNIT} (?:are|is) (?:out|over|up|gone)", _span(FUTURE)),
         (rf"in (?:less than|under|no more than) (?P<n>{NUMBER}|an?) {_UNIT}", _span(FUTURE)),
-        (rf"(?:{_IN} )?(?:the )?(?P<n>{NUMBER}) {_UNIT} (?:ahead|to come|from now)", _span(FUTURE)),
-        (rf"(?:{_IN} )?(?:the )?(?P<n>{NUMBER}) {_UNIT} (?:before|until) (?:today|now)", _span(PAST)),
-        (rf"(?:{_IN} )?(?:the |these )?(?:last|past|previous) (?:(?P<n>{NUMBER}) )?{_UNIT}", _span(PAST)),
-        (rf"(?:{_IN} )?(?:the )?(?:next|coming|following|upcoming) (?:(?P<n>{NUMBER}) )?{_UNIT}", _span(FUTURE)),
-        (rf"(?:for|in) (?:more than|over|at least|longer than) (?P<n>{NUMBER}|an?) {_UNIT}", _span(PAST)),
+        (rf"(?:{_IN} )?{_THE}{_N} {_UNIT} {_COME}", _span(FUTURE)),
+        (rf"(?:{_IN} )?{_THE}{_N} {_UNIT} {_GONE}", _span(PAST)),
+        (rf"(?:{_IN} )?{_THE}{_LAST} (?:{_N} )?{_UNIT}", _span(PAST)),
+        (rf"(?:{_IN} )?(?:an? |the )?(?:{_ROLLING} )?{_SPAN} of {_N} {_UNIT}", _span("")),
+        (rf"(?:{_IN} )?(?:an? |the )?(?:(?:{_ROLLING}|{_LAST}) )?{_N}[ -]{_UNIT} {_SPAN}", _span("")),
+        (rf"(?:{_IN} )?{_THE}{_NEXT} (?:{_N} )?{_UNIT}", _span(FUTURE)),
+        (rf"(?:{_IN} )?{_THE}{_N} (?:last|past|previous|most recent|latest) {_UNIT}", _span(PAST)),
+        (rf"(?:for|in) (?:more than|over|at least|longer than|a good) {_N} {_UNIT}", _span(PAST)),
         (rf"{_IN} (?P<n>{NUMBER}|an?) {_UNIT}(?! old)", _span("")),
-        (rf"(?:{_IN} )?this {_UNIT}", _current),
+        (rf"(?:so far )?(?:{_IN} )?this {_UNIT}(?: so far| to date)?", _current),
         (rf"(?:{_IN} (?:the )?)?(?P<which>this|next|last|coming|past|previous) {_NAMED}", _period),
         (rf"(?:in|during) (?:the )?{_NAMED}", _period),
         (rf"(?:in|during) (?P<year>{_YEAR})\b", _whole_year),
@@ -84,7 +118,7 @@ def patterns() -> tuple[tuple[str, Reader], ...]:
 def _span(tense: str) -> Reader:
     def read(match: "re.Match[str]", day: date) -> Found:
         said = match["n"]
-        count = 1 if said in (None, "a", "an") else number(said)
+        count = FEW.get(said) or (1 if said in (None, "a", "an") else number(said))
         days = round(count * UNIT_DAYS[match["unit"]])
         return Time(Window(within_days=days), tense) if days >= 1 else None
 

@@ -1,4 +1,5 @@
-"""Which of a lake's texts are about a topic: those that hold its words, else those that are near to it.
+"""Which of a lake's texts are about a topic: those that hold its words; where none does, those that hold all of its
+words that the lake has at all; else those that are near to it.
 
 For rules over histories a topic must be found whole, unlike in retrieval.py, where a few telling texts are enough:
 "never bought tea" means every text about tea.
@@ -25,7 +26,7 @@ _JOINTS = frozenset(("and", "or", "of", "for", "the", "with"))
 
 @dataclass(frozen=True)
 class About:
-    """The keys of the texts about a topic, most telling first; `by_words` says how they were found."""
+    """The keys of the texts about a topic, most telling first; `by_words`: do they hold all its words?"""
 
     keys: tuple[int, ...]
     texts: tuple[str, ...]
@@ -50,10 +51,10 @@ class Topics:
     def about(self, topic: str) -> About:
         """No keys where nothing is about the topic."""
         words = stems(topic)
-        rows = set.intersection(*(self._rows.get(word, set()) for word in words)) if words else set()
-        if rows:
+        known = [self._rows[word] for word in words if word in self._rows]
+        if known and (rows := set.intersection(*known)):
             shortest_first = sorted(rows, key=lambda row: (len(self._texts[row]), row))
-            return self._found(shortest_first, by_words=True)
+            return self._found(shortest_first, by_words=len(known) == len(words))
         if self._near is None or not len(self._keys):
             return About((), (), False)
         cosines = self._near(topic)
@@ -75,11 +76,11 @@ def stems(text: str) -> frozenset[str]:
     """The words of a text that say something, singular and plural as one."""
     words = [word for word in _WORD.findall(text.lower()) if word not in _JOINTS]
     telling = [word for word in words if word not in FILLER and len(word) > 1]
-    return frozenset(map(_stem, telling or words))
+    return frozenset(map(stem, telling or words))
 
 
-def _stem(word: str) -> str:
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    singular = word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
-    return singular[:-1] if len(singular) > 3 and singular.endswith("e") else singular
+def stem(word: str) -> str:
+    """The same for singular and plural, more or less: "movies" and "movie", "boxes" and "box"."""
+    word = word.removesuffix("s") if not word.endswith("ss") else word
+    word = word.removesuffix("e")
+    return f"{word[:-1]}i" if word.endswith("y") else word

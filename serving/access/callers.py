@@ -1,6 +1,5 @@
 """Who asks: the key of a request, and the tenant and role that it stands for."""
 
-import ipaddress
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +7,14 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 from feature_repo.contracts.settings import Settings
-from serving.access.errors import InvalidAccess, KeysMissing, Unauthorized
+from serving.access.errors import KeysMissing, Unauthorized
 from serving.access.keys import Holder, Keys
+from serving.access.loopback import keys_required
 from serving.access.roles import Role
 from serving.access.tenant_file import DEFAULT, tenant_settings
 from serving.access.tenants import Tenant
 from serving.errors import AdminDisabled
 
-AUTO, ALWAYS = "auto", "always"
 ADMIN_KEY = "admin"
 """The id of FOUND_ADMIN_KEY in the record."""
 NOBODY = "none"
@@ -75,20 +74,6 @@ class Callers:
 
     def _usable(self) -> bool:
         return bool(self._admin_key) or any(keys.usable() for keys in self._keys.values())
-
-
-def keys_required(settings: Settings) -> bool:
-    """Off only where nobody else can reach the server, or where the key need not tell whose lake is asked."""
-    if settings.require_keys not in (AUTO, ALWAYS):
-        raise InvalidAccess(f"require_keys is {AUTO} or {ALWAYS}, found {settings.require_keys!r}.")
-    return bool(settings.tenants) or settings.require_keys == ALWAYS or not is_loopback(settings.host)
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _caller(tenant: Tenant, holder: Holder) -> Caller:

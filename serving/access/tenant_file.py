@@ -19,10 +19,11 @@ DEFAULT = "default"
 OWN = (
     *("lake", "workdir", "history_days", "horizon_days", "gap_days", "demand_language"),
     *("milvus_uri", "milvus_token", "milvus_database", "online_store", "redis"),
-    *("default_filters", "suppressed_users", "denied_fields", "minimum_audience", "export_hosts", "export_secret"),
+    *("default_filters", "suppressed_users", "denied_fields", "minimum_audience"),
+    *("export_hosts", "export_networks", "export_secret"),
 )
 """What a tenant may set; what it does not set is the server's."""
-_NEVER_INHERITED = ("lake", "workdir", "suppressed_users", "export_hosts", "export_secret")
+_NEVER_INHERITED = ("lake", "workdir", "suppressed_users", "export_hosts", "export_networks", "export_secret")
 _PATHS = ("lake", "workdir", "suppressed_users")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from feature_repo.contracts.settings import Settings
 from serving.access.audit import AuditLog
+from serving.access.loopback import keys_required
 from serving.access.tenant_file import tenant_settings
 from serving.audiences.service import Audiences, open_audiences
 from serving.desk import Desk
@@ -31,11 +32,13 @@ class Tenant:
 def open_tenants(settings: Settings, open_desk: Callable[[Settings], Desk]) -> dict[str, Tenant]:
     """Every tenant, opened; none stays open where one cannot be."""
     opened: dict[str, Tenant] = {}
+    alone = not keys_required(settings)
     with ExitStack() as undo:
         for name, own in tenant_settings(settings).items():
             desk = open_desk(own)
             undo.callback(desk.close)
-            opened[name] = Tenant(name, own, desk, open_audiences(own, desk), AuditLog(own.work.audit))
+            audiences = open_audiences(own, desk, alone=alone)
+            opened[name] = Tenant(name, own, desk, audiences, AuditLog(own.work.audit))
             undo.callback(opened[name].audit.close)
         undo.pop_all()
     return opened

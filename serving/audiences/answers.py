@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from serving.answers import Response, TraitMessage, Versions
+from serving.answers import ReasonMessage, Response, TraitMessage, Versions
 
 Format = Literal["csv", "jsonl", "parquet"]
 Status = Literal["queued", "running", "ready", "failed", "cancelled"]
@@ -64,6 +64,15 @@ class StoredAudienceMessage(Versions):
     error: FailureMessage | None
 
 
+class ExplainedMessage(Response):
+    user_id: str
+    reasons: list[ReasonMessage] = Field(description="texts of the user's history, what moved the score most first")
+
+
+class ExplainedMembers(Versions):
+    data: list[ExplainedMessage] = Field(description="the first members, best first, without the hold-out")
+
+
 class AudiencePage(Response):
     data: list[StoredAudienceMessage]
     has_more: bool
@@ -92,6 +101,13 @@ class SeedsMessage(Response):
     empty: int = Field(description="rows without an id")
     duplicates: int
     left_out: int = Field(description="seeds beyond the most that are used; which ones depends on their ids alone")
+
+
+class ReceiversMessage(Response):
+    enabled: bool = Field(description="whether this server sends exports at all")
+    hosts: list[str] = Field(
+        description="the hosts that an export may go to, with a port where it is not that of https"
+    )
 
 
 class ExportMessage(Versions):

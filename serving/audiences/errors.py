@@ -17,6 +17,12 @@ class AudienceNotReady(ServingError):
     hint = "GET /v1/audiences/{id} shows its status and progress; a failed one says why."
 
 
+class AudienceOutdated(ServingError):
+    status = 409
+    code = "audience_outdated"
+    hint = "Reasons come from the publication that chose the members; make the audience again to have today's."
+
+
 class AudienceFinished(ServingError):
     status = 409
     code = "audience_finished"
@@ -76,7 +82,13 @@ class ExportsDisabled(ServingError):
 class ExportHostRefused(ServingError):
     status = 403
     code = "export_host_refused"
-    hint = "Name an https address at one of the hosts of FOUND_EXPORT_HOSTS."
+    hint = "Name an https address at one of the hosts of FOUND_EXPORT_HOSTS; GET /v1/receivers lists them."
+
+
+class ExportAddressRefused(ServingError):
+    status = 403
+    code = "export_address_refused"
+    hint = "Name a host with a public address, or list its network in FOUND_EXPORT_NETWORKS, as in 10.1.0.0/16."
 
 
 class ExportFailed(ServingError):

@@ -21,6 +21,8 @@ MEDIA_TYPES = {
     "jsonl": "application/jsonl",
     "parquet": "application/vnd.apache.parquet",
 }
+FILE = {"schema": {"type": "string", "format": "binary"}}
+"""A file, as the API's description says it."""
 
 
 def streamed(pages: Pages, format: str, versions: Mapping[str, Any]) -> Iterator[bytes]:

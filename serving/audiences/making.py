@@ -16,6 +16,7 @@ from feature_repo.contracts.settings import Settings
 from serving.audience import Audience
 from serving.audiences import counting
 from serving.audiences.counting import Counting, Meaning
+from serving.audiences.explaining import ask
 from serving.audiences.holdout import drawn
 from serving.audiences.prediction import predicted
 from serving.audiences.records import (
@@ -30,7 +31,6 @@ from serving.audiences.seeds import UNKNOWN, Diagnosis, diagnosed
 from serving.audiences.store import AudienceStore
 from serving.desk import Desk
 from serving.errors import InvalidRequest, ServingError, UnknownUsers
-from serving.question import question_of
 from serving.rows import UNASKABLE
 from serving.targeting import Targeting
 
@@ -38,7 +38,6 @@ LOOKED, ANSWERED, READ = 0.1, 0.8, 0.9
 """Progress: the seeds were looked at, the desk has answered, what counts is known."""
 _USUAL = 1_000
 _SEED = 0
-_QUESTION = ("demand", "sentences", "conditions", "filters", "exclude_users")
 _log = logging.getLogger(__name__)
 
 
@@ -68,20 +67,12 @@ class Maker:
         diagnosis = self._looked_at(queued.id, asked, by) if queued.kind == "lookalike" else None
         if not self._store.advance(queued.id, LOOKED):
             return
-        answer = self._asked(queued.kind, asked, by)
+        answer = ask(self._desk, queued.kind, asked, by)
         if not self._store.advance(queued.id, ANSWERED):
             return
         counts = self._counting(queued.request, answer)
         if self._store.advance(queued.id, READ):
             self._store.finish(queued.id, self._made(queued, answer, counts, diagnosis))
-
-    def _asked(self, kind: str, asked: Mapping[str, Any], by: Targeting) -> Audience:
-        """The desk's own answer to the same body that the unstored routes take."""
-        question = question_of(**{name: value for name, value in asked.items() if name in _QUESTION})
-        rest = {name: value for name, value in asked.items() if name not in _QUESTION}
-        if kind == "target":
-            return self._desk.target(question, by=by, **rest)
-        return self._desk.lookalike(question=question, by=by, **rest)
 
     def _looked_at(self, name: str, asked: dict[str, Any], by: Targeting) -> Diagnosis:
         """The diagnosis of the seeds; those that the index does not know are taken out of `asked`.

@@ -7,9 +7,11 @@ from functools import partial
 from feature_repo.contracts.blocklist import BlockList
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import text_key
+from serving.audience import Reason
 from serving.audiences.counting import Meaning, is_summary
 from serving.audiences.database import Database
 from serving.audiences.errors import AudienceNotReady, ExportFailed, UnknownTexts
+from serving.audiences.explaining import reasons
 from serving.audiences.exports import DELIVERED, Export, ExportStore
 from serving.audiences.formats import MEDIA_TYPES, streamed, version_headers
 from serving.audiences.jobs import Runner
@@ -26,7 +28,7 @@ from serving.audiences.records import (
 )
 from serving.audiences.rewritten import RewrittenMeaning
 from serving.audiences.store import AudienceStore
-from serving.audiences.webhook import Receivers, deliver
+from serving.audiences.webhook import Receivers, deliver, receivers_of
 from serving.desk import Desk
 from serving.errors import AudienceTooSmall, ContradictingSeeds, NoSeeds, ServingError
 
@@ -37,7 +39,7 @@ class Audiences:
 
     def __init__(self, settings: Settings, desk: Desk, meaning: Meaning, receivers: Receivers) -> None:
         database = Database(settings.work.audiences)
-        self._desk, self._receivers, self._smallest = desk, receivers, settings.minimum_audience
+        self._desk, self.receivers, self._smallest = desk, receivers, settings.minimum_audience
         self._patience = settings.grace_seconds
         self._blocks = BlockList(settings.work.erasure)
         self.store, self.exports = AudienceStore(database), ExportStore(database)
@@ -93,6 +95,10 @@ class Audiences:
         """The exported members in a format."""
         return streamed(self.store.members(audience.id), format, audience.versions)
 
+    def reasons(self, audience: StoredAudience, *, limit: int) -> list[tuple[str, tuple[Reason, ...]]]:
+        """Why its first members are in it. Raises AudienceOutdated."""
+        return reasons(self._desk, self.store, audience, limit=limit)
+
     def compare(self, names: Sequence[str]) -> tuple[list[StoredAudience], int]:
         """Both audiences, and how many users are in both."""
         one, other = (self.ready(name) for name in names)
@@ -100,7 +106,7 @@ class Audiences:
 
     def export(self, name: str, *, url: str, format: str) -> tuple[StoredAudience, Export]:
         """A queued export to an allowed address."""
-        self._receivers.refuse(url)
+        self.receivers.refuse(url)
         audience = self.ready(name)
         export = self.exports.create(name, url=url, format=format, now=_now())
         self._sending.wake()
@@ -141,7 +147,7 @@ class Audiences:
         audience = self.ready(export.audience)
         headers = {"Content-Type": MEDIA_TYPES[export.format], "Found-Export": export.id, "Found-Audience": audience.id}
         deliver(
-            self._receivers,
+            self.receivers,
             export.url,
             partial(self.stream, audience, export.format),
             headers | version_headers(audience.versions),
@@ -150,10 +156,9 @@ class Audiences:
         )
 
 
-def open_audiences(settings: Settings, desk: Desk) -> Audiences:
-    """The audiences of these settings, not started yet."""
-    receivers = Receivers(settings.names("export_hosts"), settings.export_secret)
-    return Audiences(settings, desk, RewrittenMeaning(settings), receivers)
+def open_audiences(settings: Settings, desk: Desk, *, alone: bool) -> Audiences:
+    """The audiences of these settings, not started yet. `alone`: nobody but this machine reaches the server."""
+    return Audiences(settings, desk, RewrittenMeaning(settings), receivers_of(settings, alone=alone))
 
 
 def _now() -> str:

@@ -91,7 +91,7 @@ class _Erasure:
 
     def _from_online(self) -> Place:
         gone = online.forget(self.settings, self.person.user_id)
-        return Place("online features", gone, "features", "" if self.settings.online_store == "redis" else "VACUUM")
+        return Place("online features", gone.features, "features", gone.compacted)
 
     def _database(self) -> Database | None:
         path = self.settings.work.audiences

@@ -2,7 +2,9 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from feast import FeatureStore, RepoConfig
 from feast.infra.key_encoding_utils import serialize_entity_key
@@ -12,19 +14,31 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feature_repo.contracts.feast_config import feast_config
 from feature_repo.contracts.names import JOIN_KEY
 from feature_repo.contracts.settings import Settings
+from serving.erasure.redis_files import write_anew
 from serving.errors import FeaturesMissing
 
 _WAIT_SECONDS = 60.0
 
 
-def forget(settings: Settings, user_id: str) -> int:
-    """Removes every feature of the user; returns how many there were. SQLite overwrites what it frees."""
+FILES_OF_OTHERS = "Redis does not let its files be written anew: they are its operator's"
+
+
+@dataclass(frozen=True)
+class FromOnline:
+    """How many features went, and what was done about the store's files."""
+
+    features: int
+    compacted: str
+
+
+def forget(settings: Settings, user_id: str) -> FromOnline:
+    """Removes every feature of the user. SQLite overwrites what it frees, Redis writes its files anew."""
     config = feast_config(settings)
     key = entity_key(user_id, config["entity_key_serialization_version"])
     if settings.online_store == "redis":
         return _from_redis(config, key + config["project"].encode())
     path = Path(config["online_store"]["path"])
-    return _from_sqlite(path, key) if path.is_file() else 0
+    return FromOnline(_from_sqlite(path, key) if path.is_file() else 0, "VACUUM")
 
 
 def entity_key(user_id: str, version: int) -> bytes:
@@ -44,7 +58,7 @@ def _from_sqlite(path: Path, key: bytes) -> int:
     return gone
 
 
-def _from_redis(config: dict[str, object], key: bytes) -> int:
+def _from_redis(config: dict[str, object], key: bytes) -> FromOnline:
     from redis.exceptions import RedisError
 
     store = FeatureStore(config=RepoConfig(**config))
@@ -53,6 +67,15 @@ def _from_redis(config: dict[str, object], key: bytes) -> int:
         client = store._get_provider().online_store._get_client(store.config.online_store)
         features = int(client.hlen(key))
         client.delete(key)
+        return FromOnline(features, _compacted(client))
     except RedisError as error:
         raise FeaturesMissing(f"the online store in Redis cannot be reached: {error}.") from error
-    return features
+
+
+def _compacted(client: Any) -> str:
+    from redis.exceptions import ResponseError
+
+    try:
+        return write_anew(client)
+    except ResponseError:  # a hosted Redis keeps such commands to itself
+        return FILES_OF_OTHERS

@@ -1,16 +1,16 @@
 """What the page asks beside the routes of the API: what this lake offers, and where users lie on a map."""
 
 from itertools import islice
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from serving import errors as e
 from serving.access.anonymity import refuse_lists
 from serving.access.guard import TheCaller
 from serving.api import TheDesk
 from serving.audiences import errors as a
-from serving.audiences.router import TheAudiences
+from serving.audiences.parameters import Id, TheAudiences
 from serving.desk import Desk
 from serving.messages import TargetRequest
 from serving.page.answers import ExamplesMessage, LitMessage, MapMessage
@@ -59,9 +59,7 @@ def light(asked: TargetRequest, desk: TheDesk, caller: TheCaller) -> Any:
     response_model=LitMessage,
     responses=documented(*_UNREADY, a.AudienceMissing, a.AudienceNotReady),
 )
-def stored(
-    audience_id: Annotated[str, Path(min_length=1, max_length=64)], desk: TheDesk, audiences: TheAudiences
-) -> Any:
+def stored(audience_id: Id, desk: TheDesk, audiences: TheAudiences) -> Any:
     """Where the first members of a stored audience lie on today's map, best first; never more than 500."""
     audience = audiences.ready(audience_id)
     members = (member.user_id for page in audiences.store.members(audience.id) for _, member in page)

@@ -11,8 +11,15 @@ from model.evaluation.report.tables import NONE, Cell, Table
 
 Notes = Mapping[str, Mapping[str, Any]]
 """{lake: {name: document}}"""
-ROBUSTNESS = "robustness-"
+ROBUSTNESS, SIZES = "robustness-", "sizes-"
+NEAR = 1.5
+"""A size is near that is off by at most this factor."""
 
+SIZES_NOTE = (
+    "From the sentence alone, without any label of the scenario: how many of the eval users were expected to act, and "
+    "did. By chance: the expected calibration error that the same probabilities would measure if they were right; so "
+    "few users make that much of it.",
+)
 WORDS = (
     "Other words: five paraphrases of each demand, by rules of English alone or the lake's own (`paraphrases` of "
     "scenarios.yaml). Agreement is the mean Spearman of their rankings, in pairs; a method that ignores the sentence "
@@ -32,6 +39,8 @@ def noted(notes: Notes, lakes: Sequence[str]) -> list[Section]:
     found = []
     if (table := _lakes(known)).rows:
         found.append(Section("The lakes", tuple(_warnings(known)), (table, _scenarios(known))))
+    if (table := _sizes(known)).rows:
+        found.append(Section("How many will", SIZES_NOTE, (table,)))
     if robust:
         found.append(Section("When the sentence changes", WORDS, tuple(robust)))
     return found
@@ -100,6 +109,29 @@ def _warnings(known: Notes) -> Iterator[str]:
                 )
     if looked and quiet:
         yield "No single input column gives a label of the eval split away (AUC of 0.99 or more, or 0.01 or less)."
+
+
+def _sizes(known: Notes) -> Table:
+    rows = []
+    for lake, documents in known.items():
+        seeds = [document["scenarios"] for name, document in documents.items() if name.startswith(SIZES)]
+        told = [scenario for scenarios in seeds for scenario in scenarios.values() if scenario["true"]]
+        if told:
+            off = [max(one["size"] / one["true"], one["true"] / max(one["size"], 1e-9)) for one in told]
+            held = sum(one["low"] <= one["true"] <= one["high"] for one in told)
+            shown = (str(len(seeds)), f"{np.median(off):.2f}", _of(sum(o <= NEAR for o in off), told), _of(held, told))
+            errors = (_figure([one["ece"] for one in told]), _figure([one["ece_by_chance"] for one in told]))
+            rows.append((Cell(lake), *map(Cell, (*shown, *errors))))
+    return Table(
+        "Sizes",
+        f"Off by: the factor in the median scenario; near: off by at most {NEAR}. The interval is meant to hold 80 %.",
+        ("lake", "seeds", "off by", "near", "interval holds", "ECE", "by chance"),
+        tuple(rows),
+    )
+
+
+def _of(count: int, every: Sequence[Any]) -> str:
+    return f"{count} of {len(every)} ({count / len(every):.0%})"
 
 
 def _places(known: Notes) -> Iterator[tuple[str, str, list[Any]]]:

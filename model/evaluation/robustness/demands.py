@@ -11,7 +11,7 @@ import numpy as np
 
 from model.evaluation.bootstrap import generator
 from model.rewriting.phrasings import HELD_OUT, WRITTEN_WITH, Phrasings
-from model.rewriting.rules import stem
+from model.rewriting.topics import stem
 from model.words import MAX_SHARE, words_of
 
 Columns = Mapping[str, "np.ndarray"]

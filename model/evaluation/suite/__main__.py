@@ -43,11 +43,11 @@ def main() -> None:
         found = [result.what for result in read_all(given.results)]
         shown = plan(registry(), sorted({what.lake for what in found}), [what.method for what in found])
         beside = {"pictures": pictures_of(given.results), "notes": notes_of(given.results)}
-        write_report(given.results, shown, text=given.text, html=given.html, **beside)
+        verdicts = write_report(given.results, shown, text=given.text, html=given.html, **beside)
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    print(f"report: {given.text}, {given.html}")
+    print("\n".join([*verdicts, f"report: {given.text}, {given.html}"]))
 
 
 def _train_lakes(given: argparse.Namespace) -> list[TrainLake]:

@@ -1,5 +1,6 @@
-"""What the report says of a lake beside its methods' measures: its statistics, leaks that were looked for, and how the
-cheap methods answer other words, conditions and demands that nobody meets. Each is a note (model/evaluation/notes.py).
+"""What the report says of a lake beside its methods' measures: its statistics, leaks that were looked for, how well the
+sizes that FOUND expects hold, and how the cheap methods answer other words, conditions and demands that nobody meets.
+Each is a note (model/evaluation/notes.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from model.evaluation.notes import Note
 from model.evaluation.results import Fingerprint, digest, digest_files
 from model.evaluation.robustness.demands import Topics
 from model.evaluation.robustness.measure import Ask, in_other_words, of_nobody, under_conditions
+from model.evaluation.sizes import size_told
 from model.evaluation.statistics import label_statistics, statistics
 from model.evaluation.suite.bench import Place, places
 from model.evaluation.suite.compute import Lake
@@ -28,13 +30,14 @@ from model.evaluation.suite.families import FOUND, FOUND_CODE, Family
 from model.evaluation.suite.sources import sources
 from model.evaluation.thresholds import fit_rate
 from model.recipes import found_default
+from model.rewriting import topics as rewriting
 from model.rewriting.lake import know_lake
 from model.rewriting.offline import OfflineRewriter
 from model.rewriting.rules import Rules
 
 ROBUST = (FOUND, "nearest_texts", "heuristic")
 """The methods that are asked in other words; those that need no training of their own are cheap."""
-STATISTICS, LEAKS, ROBUSTNESS = "statistics", "leaks", "robustness"
+STATISTICS, LEAKS, SIZES, ROBUSTNESS = "statistics", "leaks", "sizes", "robustness"
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,10 @@ def _tasks(lake: Lake, families: Sequence[Family], seeds: int) -> list[Task]:
         _task(lake, STATISTICS, (), partial(_statistics, lake)),
         _task(lake, LEAKS, (), partial(_leaks, lake)),
         *(
+            _task(lake, f"{SIZES}-{seed}", FOUND_CODE, partial(_sizes, lake, seed))
+            for seed in range(seeds if FOUND in named else 0)
+        ),
+        *(
             _task(lake, f"{ROBUSTNESS}-{name}-{seed}", _code(name), partial(_robustness, lake, name, seed))
             for name, seed in robust
         ),
@@ -88,6 +95,7 @@ def _task(lake: Lake, name: str, code: Sequence[str], compute: Callable[[], dict
 _OWN = {
     STATISTICS: ("model.evaluation.statistics",),
     LEAKS: ("model.evaluation.leaks",),
+    SIZES: ("model.evaluation.sizes",),
     ROBUSTNESS: ("model.evaluation.robustness.measure", "model.rewriting.offline"),
 }
 
@@ -120,6 +128,22 @@ def _leaks(lake: Lake) -> dict[str, Any]:
     return {"scenarios": found}
 
 
+def _sizes(lake: Lake, seed: int) -> dict[str, Any]:
+    """Of each scenario what its eval users were expected to do, and did."""
+    found: dict[str, Any] = {}
+    for place in _places(lake, seed):
+        model = place.run.model
+        for scenario, demand in zip(
+            place.scenarios, model.read_demands(place.demands, place.scenarios[0].cutoff), strict=True
+        ):
+            labels = lake.held_out[scenario.id]
+            rows = np.array([place.row[user] for user in labels])
+            chance_N = model.probabilities(model.score(place.embedded, demand, place.run.vectors)[rows])
+            name = f"{lake.name}/{scenario.id}"
+            found[scenario.id] = size_told(name, chance_N, np.array(list(labels.values())), demand.spread or 0.0)
+    return {"scenarios": found}
+
+
 def _robustness(lake: Lake, name: str, seed: int) -> dict[str, Any]:
     found = []
     for place in _places(lake, seed):
@@ -139,7 +163,13 @@ def _with_rewriting(lake: Lake, place: Place, ask: Ask) -> dict[str, Any]:
     encoder = place.training.encoder
     rewrite = OfflineRewriter(known, encoder.encode(known.texts), encoder.encoder.encode, day).rewrite
     profile, currency = pairs.manifest["profile"], str(pairs.manifest["currency"])
-    rules = Rules(np.array(list(texts), np.int64), list(texts.values()), profile=profile, currency=currency)
+    every_VE = encoder.encode(list(texts.values()))
+    meant = rewriting.Topics(
+        np.array(list(texts), np.int64),
+        list(texts.values()),
+        lambda topic: every_VE @ encoder.encoder.encode([topic])[0],
+    )
+    rules = Rules(meant, profile=profile, currency=currency)
     topics = Topics(place.columns, texts, [s for s in EVENT_SOURCES if place.columns[f"{s}_length"].any()])
     asked = {s.id: list(topics.conditioned(f"{lake.name}/{s.id}", s.demand)) for s in place.scenarios}
     rates = {s.id: fit_rate(np.array(list(lake.fit[s.id].values()))) for s in place.scenarios}

@@ -8,8 +8,7 @@ import { people } from "./people.js";
 import { reading } from "./reading.js";
 import { saveForm } from "./save.js";
 import { isAbort, problemBox } from "./told.js";
-import { traits } from "./traits.js";
-import { users } from "./words.js";
+import { TraitsOfSize } from "./traits.js";
 
 const TYPING_MS = 450;
 const MAP_MS = 700;
@@ -24,9 +23,14 @@ export class Ask {
     this.range = FIRST_RANGE;
     this.size = 0;
     this.map = new UserMap();
+    this.traits = new TraitsOfSize((body, signal) => this.preview(body, signal));
     this.figures = new Figures({
       chosen: (size) => this.choose(size),
-      refine: (body) => this.preview(body, this.running.signal),
+      refine: async (body) => {
+        const answer = await this.preview(body, this.running.signal);
+        this.traits.learn(answer);
+        return answer;
+      },
       further: () => this.further(),
     });
     const box = $("demand");
@@ -69,6 +73,7 @@ export class Ask {
     clearTimeout(this.timer);
     this.running?.abort();
     if (after && demand === this.question.demand) return;
+    this.traits.stop();
     this.question = { demand, conditions: null, sentences: null, filters: this.question.filters };
     this.range = FIRST_RANGE;
     if (demand || !after) this.timer = setTimeout(() => this.ask(), after);
@@ -96,6 +101,7 @@ export class Ask {
 
   async ask() {
     this.running?.abort();
+    this.traits.stop();
     const { signal } = (this.running = new AbortController());
     this.state("Reading the sentence and ranking users …", true);
     try {
@@ -120,6 +126,7 @@ export class Ask {
       h("h2", { id: "read-title" }, "How it was read"),
       ...reading(audience, this.question, this.offer.columns, (edited) => this.change(edited)).filter(Boolean),
     );
+    this.traits.begin(answer);
     this.figures.update(answer, this.offer, this.range, MOST_USERS);
     this.mapPanel = h(
       "section",
@@ -137,7 +144,7 @@ export class Ask {
           null,
           this.figures.element,
           answer.size > 0 && saveForm(() => this.body({ size: this.figures.size })),
-          traits(audience.why, `the first ${users(answer.size)}`),
+          answer.size > 0 && this.traits.element,
         ),
         h("div", null, whatUsers, this.mapPanel),
       ),
@@ -156,6 +163,7 @@ export class Ask {
   choose(size) {
     this.size = size;
     this.map.draw(Math.min(size, MOST_LIT));
+    this.traits.choose(size);
   }
 
   // The map costs a ranking of its own, so it waits until nobody types.

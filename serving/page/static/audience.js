@@ -1,24 +1,19 @@
 // One saved audience: its promise, its members, its export, and what became of it.
 
-import { call, download, send } from "./api.js";
+import { call, send } from "./api.js";
 import { outcomePanel } from "./backtest.js";
 import { $, h, show } from "./dom.js";
+import { exportPanel } from "./export.js";
 import { UserMap } from "./map.js";
 import { people } from "./people.js";
 import { counts, diagnostics, promise } from "./promise.js";
 import { UNFINISHED } from "./saved.js";
 import { isAbort, problemBox } from "./told.js";
 import { traits } from "./traits.js";
-import { users } from "./words.js";
 
 const AGAIN_MS = 700;
 const SHOWN = 10;
-const FORMATS = [
-  ["csv", "CSV"],
-  ["parquet", "Parquet"],
-  ["jsonl", "JSON lines"],
-];
-const QUESTION = ["demand", "sentences", "conditions", "filters", "minimum_probability"];
+const OUTDATED = "What moved their scores is told as long as the index that chose them answers; another does by now.";
 
 export class Audience {
   async open(id) {
@@ -96,7 +91,7 @@ export class Audience {
           "div",
           null,
           promise(audience),
-          this.exports(audience),
+          exportPanel(audience, this.path(), signal),
           outcomePanel(audience),
           traits(audience.why, "its members"),
         ),
@@ -119,10 +114,23 @@ export class Audience {
     try {
       const first = await firstMembers(this.path("/members"), signal);
       show(this.members, people(first, { why: false }));
-      const why = audience.kind === "target" && (await reasons(audience, signal));
+      if (!first.length) return;
+      const why = await this.reasons(signal);
       if (why) show(this.members, people(first.map((each) => ({ ...each, reasons: why.get(each.user_id) }))));
+      else this.members.append(h("p", { class: "soft small" }, OUTDATED));
     } catch (error) {
       if (!isAbort(error)) show(this.members, problemBox(error));
+    }
+  }
+
+  // Why, as long as the index that chose them still answers.
+  async reasons(signal) {
+    try {
+      const { data } = await call("GET", this.path("/reasons"), { query: { limit: SHOWN }, signal });
+      return new Map(data.map((each) => [each.user_id, each.reasons]));
+    } catch (error) {
+      if (error.code === "audience_outdated") return null;
+      throw error;
     }
   }
 
@@ -132,34 +140,6 @@ export class Audience {
     } catch (error) {
       if (!isAbort(error)) show(this.map.element, problemBox(error));
     }
-  }
-
-  exports(audience) {
-    const problem = h("div");
-    const save = async (event, format) => {
-      event.target.disabled = true;
-      show(problem);
-      try {
-        await download(this.path("/members"), { format }, `${audience.id}.${format}`);
-      } catch (error) {
-        show(problem, problemBox(error));
-      } finally {
-        event.target.disabled = false;
-      }
-    };
-    const held = audience.held_out ? ` without the ${users(audience.held_out)} held out` : "";
-    return h(
-      "section",
-      { class: "panel", "aria-labelledby": "export-title" },
-      h("h2", { id: "export-title" }, "Export"),
-      h("p", { class: "soft" }, `${users(audience.size - audience.held_out)}, best first${held}.`),
-      h(
-        "p",
-        { class: "actions" },
-        FORMATS.map(([format, name]) => h("button", { type: "button", onclick: (event) => save(event, format) }, name)),
-      ),
-      problem,
-    );
   }
 
   remove(audience) {
@@ -221,17 +201,4 @@ async function firstMembers(path, signal) {
     .slice(0, SHOWN)
     .filter(Boolean)
     .map((line) => JSON.parse(line));
-}
-
-// Why, as long as the index that chose them still answers.
-async function reasons(audience, signal) {
-  const asked = Object.fromEntries(
-    QUESTION.filter((name) => audience.request[name] != null).map((name) => [name, audience.request[name]]),
-  );
-  const answer = await call("POST", "v1/audiences:target", {
-    body: { ...asked, size: Math.min(50, Math.max(1, audience.size)) },
-    signal,
-  });
-  if (answer.collection !== audience.collection || answer.ds !== audience.ds) return null;
-  return new Map(answer.users.map((each) => [each.user_id, each.reasons]));
 }

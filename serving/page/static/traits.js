@@ -1,7 +1,56 @@
 // What the users of an audience did more than others.
 
-import { h } from "./dom.js";
-import { percent } from "./words.js";
+import { h, show } from "./dom.js";
+import { isAbort, problemBox } from "./told.js";
+import { percent, users } from "./words.js";
+
+const SETTLED_MS = 500;
+
+// Those of the first so many users, asked for once nobody moves the size any more; `ask` previews a size.
+export class TraitsOfSize {
+  constructor(ask) {
+    this.ask = ask;
+    this.known = new Map();
+    this.element = h("div");
+  }
+
+  // A new question.
+  begin(answer) {
+    this.stop();
+    this.known.clear();
+    this.learn(answer);
+  }
+
+  learn({ size, audience }) {
+    this.known.set(size, audience.why);
+  }
+
+  choose(size) {
+    this.stop();
+    if (this.known.has(size)) this.draw(size);
+    else this.timer = setTimeout(() => this.look(size), SETTLED_MS);
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.running?.abort();
+  }
+
+  draw(size) {
+    show(this.element, traits(this.known.get(size), `the first ${users(size)}`));
+  }
+
+  async look(size) {
+    this.running = new AbortController();
+    try {
+      const { audience } = await this.ask({ size }, this.running.signal);
+      this.known.set(size, audience.why);
+      this.draw(size);
+    } catch (error) {
+      if (!isAbort(error)) show(this.element, problemBox(error));
+    }
+  }
+}
 
 export function traits(found, of) {
   if (!found?.length) return null;

@@ -1,42 +1,6 @@
-"""How marketers put it: phrases that turn known conditions into a demand.
+"""What the grammar was written with."""
 
-The lists of `WRITTEN_WITH` were at hand while the grammar was written and may be used to improve it. `HELD_OUT` was
-written when the grammar was done; it measures the grammar and must not be used to change it. Whoever does move its
-lists to WRITTEN_WITH, and writes new ones.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-Verbs = Mapping[tuple[str, str], tuple[str, ...]]
-"""By source and form (will, will not, did, did not): phrases around a topic."""
-
-
-@dataclass(frozen=True)
-class Phrasings:
-    """Alternatives for each piece of a demand. `spending` stands for bills with an amount; `{}` is the topic."""
-
-    openings: tuple[str, ...]
-    people: tuple[str, ...]
-    women: tuple[str, ...]
-    men: tuple[str, ...]
-    places: tuple[str, ...]
-    ages: Mapping[str, tuple[str, ...]]
-    categories: tuple[str, ...]
-    verbs: Verbs
-    spending: Mapping[str, tuple[str, ...]]
-    something: tuple[str, ...]
-    not_anything: tuple[str, ...]
-    channels: tuple[str, ...]
-    last: tuple[str, ...]
-    coming: tuple[str, ...]
-    since: tuple[str, ...]
-    counts: Mapping[str, tuple[str, ...]]
-    amounts: Mapping[str, tuple[str, ...]]
-    both: tuple[str, ...]
-    either: tuple[str, ...]
-    contrast: tuple[str, ...]
-
+from model.rewriting.phrasings.form import Phrasings
 
 PLAIN = Phrasings(
     openings=("{people} who", "Find {people} who", "Show me all {people} that", "I want to reach {people} who"),
@@ -382,5 +346,328 @@ UNSEEN = Phrasings(
     contrast=("but", "and", "even though they"),
 )
 
-WRITTEN_WITH = (PLAIN, VARIED, FURTHER, MORE)
-HELD_OUT = (UNSEEN,)
+FRESH = Phrasings(
+    openings=(
+        "{people} who",
+        "Give me a list of {people} who",
+        "Which {people}",
+        "Build a segment of {people} who",
+        "We need to get in touch with {people} that",
+        "Send an offer to all {people} who",
+    ),
+    people=("customers", "shoppers", "clients", "consumers", "individuals", "account holders"),
+    women=("women", "female customers"),
+    men=("men", "male customers"),
+    places=("based in {}", "who live in {}", "residing in {}", "from the {} area"),
+    ages={
+        ">": ("over the age of {n}", "who are older than {n}", "above {n} years of age"),
+        "<": ("under the age of {n}", "not yet {n} years old"),
+        "between": ("between the ages of {n} and {m}", "in the {n} to {m} age group"),
+    },
+    categories=("where the {column} is {value}", "whose {column} is {value}"),
+    verbs={
+        ("bills", "will"): (
+            "will purchase {}",
+            "are likely to order {}",
+            "are about to buy {}",
+            "will be placing an order for {}",
+        ),
+        ("bills", "will not"): ("won't purchase {}", "are unlikely to buy {}", "have no intention of buying {}"),
+        ("bills", "did"): ("purchased {}", "have ordered {}", "placed an order for {}", "treated themselves to {}"),
+        ("bills", "did not"): (
+            "haven't purchased {}",
+            "never ordered {}",
+            "placed no orders for {}",
+            "did not spend a cent on {}",
+        ),
+        ("searches", "will"): ("will look up {}", "are likely to search for {}", "are going to run a search for {}"),
+        ("searches", "will not"): ("won't be looking up {}", "are unlikely to search for {}"),
+        ("searches", "did"): (
+            "looked up {}",
+            "ran a search for {}",
+            "have searched the site for {}",
+            "typed {} into the search bar",
+        ),
+        ("searches", "did not"): (
+            "didn't search for {}",
+            "haven't looked up {}",
+            "ran no searches for {}",
+            "never went looking for {}",
+        ),
+        ("visits", "will"): ("will browse {}", "are likely to view {}", "are going to take a look at {}"),
+        ("visits", "will not"): ("won't be browsing {}", "are unlikely to take a look at {}"),
+        ("visits", "did"): ("viewed {}", "have browsed {}", "took a look at {}", "opened a page about {}"),
+        ("visits", "did not"): (
+            "didn't view {}",
+            "haven't browsed {}",
+            "never took a look at {}",
+            "did not open a page about {}",
+        ),
+        ("clicks", "will"): ("are going to click {}", "will click through to {}"),
+        ("clicks", "will not"): ("won't click {}", "are unlikely to tap on {}"),
+        ("clicks", "did"): ("clicked {}", "tapped on {}", "have clicked through to {}", "followed a link to {}"),
+        ("clicks", "did not"): (
+            "didn't click {}",
+            "haven't tapped on {}",
+            "never clicked through to {}",
+            "did not follow a link to {}",
+        ),
+        ("", "will"): ("like {}", "are keen on {}", "are fans of {}", "have a soft spot for {}"),
+        ("", "will not"): ("don't care for {}", "have no interest in {}", "are not keen on {}"),
+    },
+    spending={
+        "will": ("are going to spend {amount} on {}", "will shell out {amount} for {}"),
+        "will not": ("won't spend {amount} on {}", "are unlikely to part with {amount} for {}"),
+        "did": ("have spent {amount} on {}", "shelled out {amount} for {}"),
+        "did not": ("haven't spent {amount} on {}", "never paid {amount} for {}"),
+    },
+    something=("something or other", "anything at all", "any item"),
+    not_anything=("anything at all", "anything whatsoever", "a single thing"),
+    channels=("through {}", "using {}", "by way of {}"),
+    last=(
+        "within the past {n} {unit}",
+        "during the last {n} {unit}",
+        "over the previous {n} {unit}",
+        "in the {n} {unit} leading up to today",
+    ),
+    coming=("over the coming {n} {unit}", "within the next {n} {unit}", "in the {n} {unit} ahead"),
+    since=("ever since {}", "from {} onwards", "on or after {}"),
+    counts={
+        ">": ("over {n} times", "in excess of {n} times"),
+        ">=": ("{n} times or more", "a minimum of {n} times", "{n}+ times"),
+        "<": ("fewer than {n} times", "under {n} times"),
+        "=": ("precisely {n} times", "{n} times exactly"),
+    },
+    amounts={
+        ">": ("more than {currency} {n}", "in excess of {n} {currency}", "north of {n} {currency}"),
+        ">=": ("a minimum of {n} {currency}", "{n} {currency} and up"),
+        "<": ("less than {currency} {n}", "below {n} {currency}"),
+    },
+    both=("and also", "and on top of that"),
+    either=("or else", "or alternatively"),
+    contrast=("yet", "although they", "but at the same time"),
+)
+
+AFRESH = Phrasings(
+    openings=(
+        "{people} who",
+        "Target {people} who",
+        "Can you pull all {people} that",
+        "Create an audience of {people} who",
+        "Who are the {people} that",
+        "Our next mailing should go to {people} who",
+    ),
+    people=("customers", "members", "folks", "contacts", "registered users", "existing customers"),
+    women=("women", "female shoppers"),
+    men=("men", "male shoppers"),
+    places=("located in {}", "with an address in {}", "who come from {}", "in and around {}"),
+    ages={
+        ">": ("above the age of {n}", "more than {n} years old", "who are past {n}"),
+        "<": ("below the age of {n}", "less than {n} years old"),
+        "between": ("from {n} to {m} years of age", "aged anywhere between {n} and {m}"),
+    },
+    categories=("with {value} as the {column}", "where {column} equals {value}"),
+    verbs={
+        ("bills", "will"): (
+            "plan to buy {}",
+            "are expected to purchase {}",
+            "will probably order {}",
+            "are in the market for {}",
+        ),
+        ("bills", "will not"): (
+            "do not plan to buy {}",
+            "are not expected to purchase {}",
+            "will probably not order {}",
+        ),
+        ("bills", "did"): (
+            "paid for {}",
+            "have been buying {}",
+            "picked up {}",
+            "checked out with {} in their cart",
+        ),
+        ("bills", "did not"): (
+            "have not paid for {}",
+            "made no purchases of {}",
+            "didn't pick up {}",
+            "have gone without buying {}",
+        ),
+        ("searches", "will"): (
+            "will be searching for {}",
+            "are expected to look for {}",
+            "will type {} into the search box",
+        ),
+        ("searches", "will not"): ("are not expected to search for {}", "will never look up {}"),
+        ("searches", "did"): (
+            "were looking for {}",
+            "have done a search for {}",
+            "entered {} in the search box",
+            "used the site search to find {}",
+        ),
+        ("searches", "did not"): (
+            "weren't searching for {}",
+            "have done no searches for {}",
+            "did not enter {} in the search box",
+            "have not used the site search to find {}",
+        ),
+        ("visits", "will"): ("will be viewing {}", "are expected to browse {}", "will open the page for {}"),
+        ("visits", "will not"): ("are not expected to visit {}", "will never look at {}"),
+        ("visits", "did"): (
+            "have been browsing {}",
+            "had a look at {}",
+            "paid a visit to {}",
+            "landed on a page about {}",
+        ),
+        ("visits", "did not"): (
+            "haven't visited {}",
+            "did not look at {}",
+            "viewed no pages about {}",
+            "have not landed on a page about {}",
+        ),
+        ("clicks", "will"): ("are likely to click on {}", "will tap on {}"),
+        ("clicks", "will not"): ("are not expected to click on {}", "will never click {}"),
+        ("clicks", "did"): (
+            "have clicked on {}",
+            "have been clicking on {}",
+            "tapped through to {}",
+            "hit a link to {}",
+        ),
+        ("clicks", "did not"): (
+            "have not clicked on {}",
+            "did not tap {}",
+            "made no clicks on {}",
+            "haven't followed any link to {}",
+        ),
+        ("", "will"): ("love {}", "are into {}", "show an interest in {}", "are passionate about {}"),
+        ("", "will not"): ("dislike {}", "aren't into {}", "couldn't care less about {}"),
+    },
+    spending={
+        "will": ("will be spending {amount} on {}", "are likely to pay {amount} for {}"),
+        "will not": ("are not going to spend {amount} on {}", "are not prepared to pay {amount} for {}"),
+        "did": ("paid {amount} for {}", "have forked out {amount} for {}"),
+        "did not": ("did not pay {amount} for {}", "have not parted with {amount} for {}"),
+    },
+    something=("at least one item", "any product", "one thing or another"),
+    not_anything=("any product", "even one item", "so much as one thing"),
+    channels=("by using {}", "over {}", "with the help of {}"),
+    last=(
+        "during the past {n} {unit}",
+        "at any point in the last {n} {unit}",
+        "in the most recent {n} {unit}",
+        "over the trailing {n} {unit}",
+    ),
+    coming=("during the next {n} {unit}", "in the upcoming {n} {unit}", "before the next {n} {unit} are out"),
+    since=("at any point since {}", "starting from {}", "from {} until today"),
+    counts={
+        ">": ("on more than {n} occasions", "more often than {n} times"),
+        ">=": ("no fewer than {n} times", "on {n} or more occasions", "on at least {n} occasions"),
+        "<": ("on fewer than {n} occasions", "less often than {n} times"),
+        "=": ("on exactly {n} occasions", "{n} times, no more and no less"),
+    },
+    amounts={
+        ">": ("above {n} {currency}", "a total of over {n} {currency}", "an amount exceeding {currency} {n}"),
+        ">=": ("no less than {n} {currency}", "{currency} {n} or above"),
+        "<": ("a total of under {n} {currency}", "an amount smaller than {currency} {n}"),
+    },
+    both=("and additionally", "and in addition"),
+    either=("or failing that", "or at least"),
+    contrast=("and yet", "though they", "but nevertheless"),
+)
+
+LATEST = Phrasings(
+    openings=(
+        "{people} who",
+        "Get me all {people} who",
+        "I need a list of {people} who",
+        "Identify the {people} that",
+        "Let's run a promotion for {people} who",
+        "Could you set up a segment with all {people} who",
+    ),
+    people=("customers", "users", "subscribers", "consumers", "end users", "online shoppers"),
+    women=("women", "female users"),
+    men=("men", "male users"),
+    places=("from {}", "who are based in {}", "in the greater {} area", "with a {} address"),
+    ages={
+        ">": ("over {n}", "older than {n} years", "who are over {n} years old"),
+        "<": ("under {n}", "younger than {n} years", "who haven't turned {n} yet"),
+        "between": ("aged {n}-{m}", "between {n} and {m} years of age", "who are {n} to {m} years old"),
+    },
+    categories=("with the {column} {value}", "with {column} = {value}"),
+    verbs={
+        ("bills", "will"): (
+            "will be buying {}",
+            "are going to order {}",
+            "intend to purchase {}",
+            "are looking to buy {}",
+        ),
+        ("bills", "will not"): ("aren't going to buy {}", "won't be ordering {}", "do not intend to purchase {}"),
+        ("bills", "did"): ("bought {}", "have purchased {}", "ordered {}", "got {} from us"),
+        ("bills", "did not"): ("didn't buy {}", "haven't bought {}", "never purchased {}", "had no orders for {}"),
+        ("searches", "will"): ("will look for {}", "are about to search for {}", "will do a search on {}"),
+        ("searches", "will not"): ("won't search for {}", "aren't going to look for {}"),
+        ("searches", "did"): (
+            "searched for {}",
+            "have looked for {}",
+            "did a search on {}",
+            "put {} into the search field",
+        ),
+        ("searches", "did not"): (
+            "did not search for {}",
+            "haven't looked for {}",
+            "never searched for {}",
+            "didn't run a search for {}",
+        ),
+        ("visits", "will"): ("will view {}", "are going to look at {}", "will go to the page for {}"),
+        ("visits", "will not"): ("won't visit {}", "aren't going to look at {}"),
+        ("visits", "did"): ("looked at {}", "have visited {}", "browsed through {}", "visited a page about {}"),
+        ("visits", "did not"): (
+            "didn't look at {}",
+            "haven't viewed {}",
+            "never visited {}",
+            "did not visit any page about {}",
+        ),
+        ("clicks", "will"): ("will click {}", "are going to click on {}"),
+        ("clicks", "will not"): ("won't click on {}", "are not going to click {}"),
+        ("clicks", "did"): ("clicked on {}", "have clicked {}", "clicked through to {}", "clicked a link about {}"),
+        ("clicks", "did not"): (
+            "did not click on {}",
+            "haven't clicked {}",
+            "didn't click through to {}",
+            "never clicked a link about {}",
+        ),
+        ("", "will"): ("are interested in {}", "care about {}", "have an affinity for {}", "are crazy about {}"),
+        ("", "will not"): ("aren't interested in {}", "do not like {}", "show no interest in {}"),
+    },
+    spending={
+        "will": ("will spend {amount} on {}", "are going to pay {amount} for {}"),
+        "will not": ("won't pay {amount} for {}", "do not intend to spend {amount} on {}"),
+        "did": ("spent {amount} on {}", "bought {} for {amount}", "dropped {amount} on {}"),
+        "did not": ("didn't spend {amount} on {}", "haven't paid {amount} for {}"),
+    },
+    something=("something", "an item", "any products"),
+    not_anything=("anything", "any products", "a thing"),
+    channels=("via {}", "through the use of {}", "via the {} channel"),
+    last=(
+        "in the past {n} {unit}",
+        "over the last {n} {unit}",
+        "at any time during the last {n} {unit}",
+        "within a lookback window of {n} {unit}",
+    ),
+    coming=("over the next {n} {unit}", "in the coming {n} {unit}", "between now and {n} {unit} from today"),
+    since=("since {}", "from {} forward", "between {} and today"),
+    counts={
+        ">": ("more than {n} times", "greater than {n} times"),
+        ">=": ("at least {n} times", "not less than {n} times", "a total of {n} times or more"),
+        "<": ("less than {n} times", "not even {n} times"),
+        "=": ("exactly {n} times", "{n} times in total"),
+    },
+    amounts={
+        ">": ("more than {n} {currency}", "over {currency} {n}", "a sum of more than {n} {currency}"),
+        ">=": ("at least {currency} {n}", "not less than {n} {currency}", "{n}+ {currency}"),
+        "<": ("less than {n} {currency}", "under {currency} {n}"),
+    },
+    both=("and", "and who also"),
+    either=("or", "or who"),
+    contrast=("but", "but who", "despite the fact that they"),
+)
+
+WRITTEN_WITH = (PLAIN, VARIED, FURTHER, MORE, UNSEEN, FRESH, AFRESH, LATEST)
