@@ -20,7 +20,7 @@ from model.found import FoundModel
 from model.known_texts import KnownTexts, Late
 from model.leave_one_out import centre_of
 from model.placed import Histories
-from model.quick_reading import Encodings, QuickMatcher, QuickReader
+from model.quick_reading import Encodings, QuickMatcher, QuickReader, by_row
 from model.text_cache import TextTable
 from model.text_encoder import TextEncoder
 from model.vectors import Demand, Users
@@ -86,8 +86,8 @@ class PastUsers:
 
     def score(self, users: Users, demand: Demand, vectors: TextTable) -> "np.ndarray":
         assert users is self._past
-        product_N = self._vector_NM @ demand.vector.astype(np.float64)
-        cosine_K = (self._text_KE @ demand.late.astype(np.float32)).astype(np.float64)
+        product_N = by_row(self._vector_NM, demand.vector.astype(np.float64))
+        cosine_K = by_row(self._text_KE, demand.late.astype(np.float32)).astype(np.float64)
         return self._histories.scores(self._late.asked(demand, self._histories.key_V, cosine_K), product_N)
 
 

@@ -16,11 +16,13 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import ALIAS
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import TEMPLATE_VERSION
-from serving.audience import Audience, Demand, DemandModel, Preview, SeedAnswerer, Stored
+from serving.audience import Audience, DemandModel, Preview, SeedAnswerer
+from serving.beside import beside
 from serving.erasure.erase import erase
 from serving.erasure.receipt import Receipt
 from serving.errors import IndexMissing, ModelMissing, ServingError, VersionsDisagree
 from serving.filling import Filling
+from serving.found_model import answer_found_seeds, load_found_model
 from serving.fresh import Fresh, embedded
 from serving.index import UserIndex, open_index
 from serving.opening import open_eligibility, open_reader
@@ -122,17 +124,33 @@ class Desk:
         return receipt
 
     def _ask(self, question: Callable[[Targeting], A], by: Targeting | None = None) -> A:
+        """The answer of `by`, else of what `ready` gives: what the alias names is looked up beside the question, and
+        asked again in the rare case that something else answers by now."""
+        now = None if by else self._answering.now
+        if now is None:
+            return self._answer_of(by or self.ready(), question, fixed=by is not None)
+        looked_up = beside(self._published)
+        try:
+            answer = self._answer_of(now, question)
+        except FoundError:
+            if self._answering.of(looked_up.result()).publication == now.publication:
+                raise
+        else:
+            if self._answering.of(looked_up.result()).publication == now.publication:
+                return answer
+        return self._answer_of(self.ready(), question)
+
+    def _answer_of(self, targeting: Targeting, question: Callable[[Targeting], A], *, fixed: bool = False) -> A:
         """One question at a time: the model is the bottleneck, and it is not thread-safe.
 
         The question is asked again where its collection was dropped meanwhile, two publications later, and where a
         night that is being published wrote texts after the publication was opened.
         """
-        targeting = by or self.ready()
         try:
             return self._in_turn(question, targeting)
         except IndexMissing:
             published = self._published()
-            if by or published.collection == targeting.publication.collection:
+            if fixed or published.collection == targeting.publication.collection:
                 raise
             return self._in_turn(question, self._answering.wait_for(published))
         except ServingError:
@@ -218,24 +236,6 @@ class Desk:
                 f"{folder} holds model {model.version!r}."
             )
         return model
-
-
-def load_found_model(folder: Path) -> DemandModel:
-    # Imported late: torch takes seconds, and a desk without a publication needs none of it.
-    from model.served import ServedModel
-
-    model: DemandModel = ServedModel.from_pretrained(folder)
-    return model
-
-
-def answer_found_seeds(
-    model: Any, demand: str, day: date, positives: Stored, negatives: Stored, population: Stored, vectors: Any
-) -> Demand:
-    from model.few_shot import answer_seeds
-    from model.vectors import Users
-
-    near, far, usual = (Users(*side) for side in (positives, negatives, population))
-    return answer_seeds(model, demand, day, near, far, usual, vectors)
 
 
 def open_desk(settings: Settings) -> Desk:

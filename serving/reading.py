@@ -17,14 +17,18 @@ from model.rewriting.languages import other_language
 from model.rewriting.offline import rendered
 from model.rewriting.phrases import VAGUE
 from model.rewriting.show import told as in_words
+from serving.audience import History
+from serving.audience import Rewritten as Told
 from serving.conditions import Compiled, Compiler
 from serving.errors import DemandTooLong, EmptyDemand, OtherLanguage
 from serving.filters import Condition as FilterCondition
 from serving.history import AnyRule
 from serving.question import MOST_CHARACTERS, Asked, Question
 from serving.telemetry.stages import stage
+from serving.texts import TextTable
 
 ENGLISH = "en"
+TEXTS_SHOWN = 5
 PHRASES = {"bills": "Customers who will buy {}", "searches": "Users who are going to look for {}"}
 _INTEREST = "People interested in {}"
 _NOT = "Users who will not {}"
@@ -52,6 +56,17 @@ class Reading:
     def said(self) -> tuple[str, ...]:
         """The conditions in words."""
         return tuple(map(in_words, self.conditions))
+
+    def told(self, texts: TextTable) -> Told:
+        """What an answer says of it; rules with the shortest texts that they are about."""
+        rules = [rule for group in self.rules for rule in group.rules]
+        known = texts.of([key for rule in rules for key in rule.keys])
+        own = [sorted((known[key] for key in rule.keys if key in known), key=lambda t: (len(t), t)) for rule in rules]
+        histories = (
+            History(rule.name, tuple(found[:TEXTS_SHOWN]), len(rule.keys))
+            for rule, found in zip(rules, own, strict=True)
+        )
+        return Told(self.asked, self.said(), tuple(histories), self.rest, self.warnings)
 
 
 @dataclass(frozen=True)

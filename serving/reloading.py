@@ -46,6 +46,12 @@ class Reloading(Generic[T]):
         self._failed: _Failure | None = None
         self._begun: Publication | None = None
 
+    @property
+    def now(self) -> T | None:
+        """What answered last, whatever the alias names; None before the first publication is open."""
+        with self._turn:
+            return self._now
+
     def of(self, published: Publication) -> T:
         """What answers while the alias names `published`. Raises why it cannot be opened, where it cannot."""
         with self._turn:

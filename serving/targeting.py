@@ -20,11 +20,9 @@ from serving.audience import (
     Audience,
     Demand,
     DemandModel,
-    History,
     Member,
     Preview,
     Ranked,
-    Rewritten,
     SeedAnswerer,
     Trait,
 )
@@ -54,7 +52,6 @@ FITTED = 300
 """So many of these say how much a user's vector is the mean of the user's texts."""
 SAMPLED = 10
 """So many users of a preview are shown."""
-TEXTS_SHOWN = 5
 _SEED = 0
 
 
@@ -143,17 +140,9 @@ class Targeting:
         reading = found.reading
         return replace(
             self._audience(users, reading.asked, found.meeting, question.demand),
-            rewritten=Rewritten(reading.asked, reading.said(), self._history(reading), reading.rest, reading.warnings),
+            rewritten=reading.told(self.texts),
             conditions=reading.documents(),
             filters=tuple(dict.fromkeys((*question.filters, *reading.filters))),
-        )
-
-    def _history(self, reading: Reading) -> tuple[History, ...]:
-        rules = [rule for group in reading.rules for rule in group.rules]
-        known = self.texts.of([key for rule in rules for key in rule.keys])
-        texts = [sorted((known[key] for key in rule.keys if key in known), key=lambda t: (len(t), t)) for rule in rules]
-        return tuple(
-            History(rule.name, tuple(own[:TEXTS_SHOWN]), len(rule.keys)) for rule, own in zip(rules, texts, strict=True)
         )
 
     @stage("size")
