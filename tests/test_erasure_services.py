@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 from redis.exceptions import ConnectionError as Unreachable
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from feature_repo.contracts.settings import Settings
 from serving.erasure import index_rows, online
@@ -88,7 +88,7 @@ def test_a_compaction_without_an_end_is_an_error(server, monkeypatch):
 
 class Redis:
     def __init__(self, kept: dict[bytes, int]) -> None:
-        self.kept = kept
+        self.kept, self.refusal = kept, ResponseError("unknown command 'CONFIG'")
 
     def hlen(self, key):
         return self.kept.get(key, 0)
@@ -97,7 +97,7 @@ class Redis:
         self.kept.pop(key, None)
 
     def config_get(self, name):
-        raise ResponseError("unknown command CONFIG")
+        raise self.refusal
 
 
 class Gone:
@@ -123,7 +123,11 @@ def test_redis_forgets_the_key_of_the_user_and_no_other(tmp_path, monkeypatch):
 
     assert online.forget(settings_of(tmp_path), "anna") == online.FromOnline(7, online.FILES_OF_OTHERS)
     assert client.kept == {keys["bert"]: 7}
-    assert online.forget(settings_of(tmp_path), "anna").features == 0
+    client.refusal = NoPermissionError("this user has no permissions")
+    assert online.forget(settings_of(tmp_path), "anna") == online.FromOnline(0, online.FILES_OF_OTHERS)
+    client.refusal = ResponseError("Background save already in progress")
+    with pytest.raises(FeaturesMissing, match="Background save already in progress"):
+        online.forget(settings_of(tmp_path), "anna")
 
 
 def test_a_redis_that_does_not_answer_is_named(tmp_path, monkeypatch):

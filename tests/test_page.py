@@ -157,6 +157,10 @@ def test_what_sets_them_apart_is_told_of_the_chosen_size(tab):
     tab.press("Enter")
     tab.see("histories of the first 10 users", ".traits")
     assert len([each for each in tab.requests if each.endswith(":preview")]) == previews
+    ask(tab, "a garden plant")
+    tab.see("garden plant", ".people")
+    tab.see("histories of the first 10 users", ".traits")
+    assert "garden plant\t100%" in tab.text(".traits") and "picnic" not in tab.text(".traits")
 
 
 def test_a_curve_beyond_its_points_is_asked_for_exactly(tab):

@@ -73,9 +73,11 @@ def _from_redis(config: dict[str, object], key: bytes) -> FromOnline:
 
 
 def _compacted(client: Any) -> str:
-    from redis.exceptions import ResponseError
+    from redis.exceptions import NoPermissionError, ResponseError
 
     try:
         return write_anew(client)
-    except ResponseError:  # a hosted Redis keeps such commands to itself
-        return FILES_OF_OTHERS
+    except ResponseError as error:
+        if not isinstance(error, NoPermissionError) and "unknown command" not in str(error):
+            raise
+        return FILES_OF_OTHERS  # a hosted Redis keeps such commands to itself

@@ -18,6 +18,7 @@ export class TraitsOfSize {
   begin(answer) {
     this.stop();
     this.known.clear();
+    show(this.element);
     this.learn(answer);
   }
 
