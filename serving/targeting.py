@@ -115,7 +115,8 @@ class Targeting:
         said = [sentence.text for sentence in reading.asked]
         with stage("encode"):
             read = self.model.uncalibrated(said, self.day)
-            ahead = self.ranking.ahead(reading.asked, read, wanted, limits)
+        ahead = self.ranking.ahead(reading.asked, read, wanted, limits)
+        with stage("calibrate"):
             meeting = self._meeting(self.model.calibrated(said, read, self.day))
         everybody = self._expected(question, reading, meeting)
         users = self.ranking.best(reading.asked, meeting, wanted, limits, ahead=ahead)

@@ -23,7 +23,7 @@ from serving.telemetry.logs import REQUEST_ID, JsonLines, TextLines, log_config
 
 DEMAND = "a picnic for Zaphod"
 USER = "zaphod-0042"
-STAGES = {"open", "wait", "read", "encode", "search", "rerank", "features", "reasons", "size"}
+STAGES = {"open", "wait", "read", "encode", "calibrate", "search", "rerank", "features", "reasons", "size"}
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ def test_a_request_is_a_span_with_its_stages_below_and_nothing_that_was_asked(tm
     (question,) = [span for span in spans if span.name == "POST /v1/audiences:target"]
     assert (question.trace_id.hex(), question.parent_span_id.hex()) == (trace, parent)
     below = {span.name for span in spans if span.parent_span_id == question.span_id}
-    assert {"wait", "read", "encode", "search", "rerank", "reasons", "size"} <= below
+    assert {"wait", "read", "encode", "calibrate", "search", "rerank", "reasons", "size"} <= below
     assert any(span.name == "GET /v1/users/{user_id:path}/features" for span in spans)
     everything = b"".join(bodies).lower()
     assert b"zaphod" not in everything and b"picnic" not in everything and TEXTS[0].encode() not in everything

@@ -7,9 +7,10 @@ from typing import Literal
 
 from serving.telemetry import metrics, tracing
 
-Stage = Literal["open", "wait", "read", "encode", "search", "rerank", "features", "reasons", "size"]
-"""A publication is opened (model, texts); a question waits for its turn, is read, encoded with its calibration,
-searched, ranked again, explained, and told its size. `features` is time in the online store, also within others."""
+Stage = Literal["open", "wait", "read", "encode", "calibrate", "search", "rerank", "features", "reasons", "size"]
+"""A publication is opened (model, texts); a question waits for its turn, is read, encoded, calibrated, told its size,
+ranked again and explained. `search` is beside `calibrate` and `size`; `features` is time in the online store, also
+within others."""
 
 
 @contextmanager
