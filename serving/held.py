@@ -1,6 +1,7 @@
 """All rows of one publication in memory: vectors in one matrix, histories as places in one table of texts.
 
-What the index finds is then scored again without another reading. The rows are read from the index itself, page by
+What the index finds is then scored again without another reading, and whoever its vectors do not show, but whose texts
+do, is found here. The rows are read from the index itself, page by
 page, after the publication is opened, and go with it. A collection that does not fit into the memory allowed is
 answered from what was met before (serving/remembered.py), and so is whoever was written into it since.
 """
@@ -10,10 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.placed import Histories, joined
-from serving.audience import Known, Vectors
+from model.postings import Postings
+from model.quick_reading import by_row
+from serving.audience import Demand, Known, Vectors
 from serving.index import UserIndex
+from serving.question import Asked
 from serving.remembered import Rows, Users
 
 _PAGE = 2_000
@@ -30,6 +35,7 @@ class Held:
     def __init__(self, users: Users, known: Known, rest: Rows) -> None:
         self._users, self._known, self._rest = users, known, rest
         self._row = {user: row for row, user in enumerate(users.names)}
+        self._postings = Postings(users.histories)
 
     @property
     def known(self) -> Known:
@@ -42,6 +48,18 @@ class Held:
             return self._rest.of(users)
         return Users(list(users), self._users.vectors[rows], self._users.histories.take(rows))
 
+    def likeliest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int) -> list[str]:
+        """By estimated scores; of several demands each one's, and those of their mean."""
+        each = [self._estimated(a, demand) for a, demand in zip(asked, demands, strict=True)]
+        searches = each if len(each) == 1 else [*each, np.mean(each, axis=0)]
+        found = [np.argpartition(-score_B, min(length, len(score_B)) - 1)[:length].tolist() for score_B in searches]
+        return [self._users.names[row] for row in dict.fromkeys(row for rows in found for row in rows)]
+
+    def _estimated(self, asked: Asked, demand: Demand) -> NDArray[np.float64]:
+        products = by_row(self._users.vectors, demand.vector)
+        scores = self._postings.estimated(self._known.asked(demand), products)
+        return np.asarray(-scores if asked.negated else scores)
+
 
 def all_rows(index: UserIndex, collection: str, *, megabytes: int, stop: threading.Event) -> Users | None:
     """The collection's users; None where they need more memory, or are no longer wanted."""
@@ -52,7 +70,7 @@ def all_rows(index: UserIndex, collection: str, *, megabytes: int, stop: threadi
             return None
         parts.append(page)
         histories = page.histories
-        left -= page.vectors.nbytes + histories.place_N.nbytes + histories.weight_N.nbytes
+        left -= page.vectors.nbytes + 2 * (histories.place_N.nbytes + histories.weight_N.nbytes)
         left -= _NAME_BYTES * len(page.names)
     if not parts:
         return None

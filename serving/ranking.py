@@ -1,4 +1,5 @@
-"""From sentences to users in order: the index finds a shortlist by vectors, the model scores it by histories too."""
+"""From sentences to users in order: a shortlist, found by the index by vectors and in memory by texts, is scored by the
+model by both."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -31,6 +32,18 @@ Listed = tuple[list[str], bool]
 
 
 @dataclass(frozen=True)
+class Begun:
+    """A search under way: by vectors in the index, by texts in memory."""
+
+    by_vectors: "Future[Listed]"
+    by_texts: "Future[list[str]]"
+
+    def found(self) -> Listed:
+        users, complete = self.by_vectors.result()
+        return users if complete else list(dict.fromkeys([*users, *self.by_texts.result()])), complete
+
+
+@dataclass(frozen=True)
 class Ranking:
     """The users of one collection."""
 
@@ -39,14 +52,12 @@ class Ranking:
     features: OnlineFeatures
     rows: Rows
 
-    def ahead(
-        self, asked: Sequence[Asked], demands: Sequence[Demand], size: int, limits: Limits
-    ) -> "Future[Listed] | None":
+    def ahead(self, asked: Sequence[Asked], demands: Sequence[Demand], size: int, limits: Limits) -> Begun | None:
         """Begins the search for what was not calibrated yet: of one sentence, that lists the same users. None where it
         would not."""
         if len(asked) != 1 or size > MOST_USERS:
             return None
-        return beside(self._listed, asked, demands, _length(size), limits)
+        return self._begun(asked, demands, _length(size), limits)
 
     def best(
         self,
@@ -55,7 +66,7 @@ class Ranking:
         size: int,
         limits: Limits,
         *,
-        ahead: "Future[Listed] | None" = None,
+        ahead: Begun | None = None,
     ) -> Ranked:
         """The `size` users of the highest scores within the limits, best first, ties by user_id.
 
@@ -65,20 +76,27 @@ class Ranking:
         if size > MOST_USERS:
             raise AudienceTooLarge(f"an audience holds at most {MOST_USERS} users, asked for {size}.")
         length = _length(size)
-        listed = ahead.result() if ahead else None
+        begun = ahead
         while True:
-            users, complete = listed or self._listed(asked, meeting.demands, length, limits)
+            users, complete = (begun or self._begun(asked, meeting.demands, length, limits)).found()
             found = self._ranked(asked, meeting, users, None if limits.rules else size)
             found = self._kept(found, size, limits)
             if len(found) == size or complete or length == MOST_USERS or not limits.rules:
                 return found
-            length, listed = min(MOST_USERS, length * 4), None
+            length, begun = min(MOST_USERS, length * 4), None
+
+    def _begun(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Begun:
+        given = asked, demands, length, limits
+        return Begun(beside(self._listed, *given), beside(self._likely, *given))
 
     def _listed(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Listed:
         vectors = [-d.vector if a.negated else d.vector for a, d in zip(asked, demands, strict=True)]
         searches: list[Vectors] = vectors if len(vectors) == 1 else [*vectors, np.mean(vectors, axis=0)]
         found = [self.index.nearest(self.collection, vector, length, limits.condition) for vector in searches]
         return list(dict.fromkeys(user for users in found for user in users)), min(map(len, found)) < length
+
+    def _likely(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> list[str]:
+        return self.index.meeting(self.collection, self.rows.likeliest(asked, demands, length), limits.condition)
 
     @stage("rerank")
     def _ranked(self, asked: Sequence[Asked], meeting: Meeting, listed: list[str], size: int | None) -> Ranked:

@@ -11,9 +11,10 @@ from typing import Protocol
 import numpy as np
 
 from model.placed import Histories
-from serving.audience import Known, Stored, Vectors
+from serving.audience import Demand, Known, Stored, Vectors
 from serving.index import UserIndex
 from serving.milvus import batches
+from serving.question import Asked
 from serving.rows import Vector, WeightedTexts
 
 _BATCH = 1_000
@@ -47,6 +48,10 @@ class Rows(Protocol):
         """Those users that the collection holds, in this order."""
         ...
 
+    def likeliest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int) -> list[str]:
+        """Users who may score highest, whoever the index finds: about `length` for each demand, or nobody."""
+        ...
+
 
 class Remembered:
     """What does not fit into so many megabytes is read each time."""
@@ -63,6 +68,10 @@ class Remembered:
         rows = self._of(users)
         vectors = np.array([vector for vector, _ in rows.values()], np.float32)
         return Users(list(rows), vectors, Histories.of([texts for _, texts in rows.values()]))
+
+    def likeliest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int) -> list[str]:
+        """Nobody: not all users are known here."""
+        return []
 
     def _of(self, users: Sequence[str]) -> dict[str, Row]:
         known = {user: row for user in users if (row := self._rows.get(user))}

@@ -75,6 +75,21 @@ def test_an_answer_from_memory_is_the_answer_of_the_index(desk, sentence):
     assert desk.lookalike(EVERYBODY[:3], size=9) == seeds
 
 
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_who_is_likeliest_by_texts_is_found_where_vectors_do_not_show_them(desk, monkeypatch, sentence):
+    order = [user.user_id for user in desk.target(Question(sentence), size=USERS).users]
+    filled(desk)
+    monkeypatch.setattr("serving.ranking.FEWEST_LISTED", 1)
+    monkeypatch.setattr("serving.ranking.SHORTLIST", 1)
+    monkeypatch.setattr("serving.index.UserIndex.nearest", lambda self, name, vector, k, condition: order[-k:])
+
+    def found(**narrowed):
+        return [user.user_id for user in desk.target(Question(sentence, **narrowed), size=4).users]
+
+    assert found() == order[:4]
+    assert set(found(exclude_users=order[:2])).isdisjoint(order[:2])
+
+
 def test_what_is_held_is_not_read_again(desk, monkeypatch):
     filled(desk)
     monkeypatch.setattr("serving.index.UserIndex.read", lambda *_: 1 / 0)
