@@ -8,7 +8,7 @@ import { UserMap } from "./map.js";
 import { people } from "./people.js";
 import { counts, diagnostics, promise } from "./promise.js";
 import { UNFINISHED } from "./saved.js";
-import { isAbort, problemBox } from "./told.js";
+import { isAbort, problemBox, tried } from "./told.js";
 import { traits } from "./traits.js";
 
 const AGAIN_MS = 700;
@@ -61,12 +61,8 @@ export class Audience {
   progress(audience) {
     const problem = h("div");
     const cancel = async () => {
-      try {
-        await call("POST", this.path(":cancel"), { body: {} });
-        await this.look();
-      } catch (error) {
-        show(problem, problemBox(error));
-      }
+      await call("POST", this.path(":cancel"), { body: {} });
+      await this.look();
     };
     const said = audience.status === "queued" ? "Waiting for its turn …" : "Being made …";
     return h(
@@ -74,7 +70,7 @@ export class Audience {
       { class: "panel", role: "status" },
       h("p", null, said),
       h("progress", { max: 1, value: audience.progress, "aria-label": "Progress" }),
-      h("p", null, h("button", { type: "button", onclick: cancel }, "Stop making it")),
+      h("p", null, h("button", { type: "button", onclick: tried(cancel, { problem }) }, "Stop making it")),
       problem,
     );
   }
@@ -145,19 +141,11 @@ export class Audience {
   remove(audience) {
     const problem = h("div");
     const name = h("input", { id: "new-name", value: audience.name, required: true, maxlength: 200 });
-    const tried = (act) => async (event) => {
-      event.preventDefault();
-      try {
-        await act();
-      } catch (error) {
-        show(problem, problemBox(error));
-      }
-    };
-    const rename = tried(async () => this.title(await call("PATCH", this.path(), { body: { name: name.value } })));
-    const gone = tried(async () => {
+    const rename = async () => this.title(await call("PATCH", this.path(), { body: { name: name.value } }));
+    const gone = async () => {
       await call("DELETE", this.path());
       location.hash = "#/saved";
-    });
+    };
     const sure = h(
       "dialog",
       { "aria-labelledby": "sure" },
@@ -165,7 +153,7 @@ export class Audience {
       h(
         "p",
         { class: "actions" },
-        h("button", { type: "button", class: "danger", onclick: gone }, "Delete it"),
+        h("button", { type: "button", class: "danger", onclick: tried(gone, { problem }) }, "Delete it"),
         h("button", { type: "button", onclick: () => sure.close() }, "Keep it"),
       ),
     );
@@ -174,7 +162,7 @@ export class Audience {
       { class: "panel wide", "aria-label": "Name and removal" },
       h(
         "form",
-        { class: "fields", onsubmit: rename },
+        { class: "fields", onsubmit: tried(rename, { problem }) },
         h("div", { class: "field grow" }, h("label", { for: "new-name" }, "Name"), name),
         h("button", null, "Rename"),
         h("button", { type: "button", class: "danger", onclick: () => sure.showModal() }, "Delete …"),

@@ -3,7 +3,7 @@
 import { call, download } from "./api.js";
 import { h, show } from "./dom.js";
 import { UNFINISHED } from "./saved.js";
-import { isAbort, problemBox } from "./told.js";
+import { isAbort, problemBox, tried } from "./told.js";
 import { dayOf, sentence, users } from "./words.js";
 
 const AGAIN_MS = 1_000;
@@ -75,22 +75,13 @@ function sendForm(hosts, path, sent) {
   );
   const problem = h("div");
   const button = h("button", null, "Send");
-  const send = async (event) => {
-    event.preventDefault();
-    button.disabled = true;
-    show(problem);
-    try {
-      await call("POST", path, { body: { url: url.value, format: format.value } });
-      await sent();
-    } catch (error) {
-      show(problem, problemBox(error));
-    } finally {
-      button.disabled = false;
-    }
+  const send = async () => {
+    await call("POST", path, { body: { url: url.value, format: format.value } });
+    await sent();
   };
   return h(
     "form",
-    { class: "send", onsubmit: send, "aria-label": "Send to a receiver" },
+    { class: "send", onsubmit: tried(send, { problem, button }), "aria-label": "Send to a receiver" },
     h(
       "div",
       { class: "fields" },

@@ -1,8 +1,8 @@
 // Keeping what was asked as an audience with a name.
 
 import { call } from "./api.js";
-import { h, show } from "./dom.js";
-import { problemBox } from "./told.js";
+import { h } from "./dom.js";
+import { tried } from "./told.js";
 
 const WAIT_SECONDS = 1;
 
@@ -21,20 +21,10 @@ export function saveForm(asked) {
   });
   const button = h("button", { class: "primary" }, "Save the audience");
   const problem = h("div");
-  const submit = async (event) => {
-    event.preventDefault();
-    button.disabled = true;
-    try {
-      await create({ ...asked(), name: name.value, holdout_share: Number(holdout.value) / 100 });
-    } catch (error) {
-      show(problem, problemBox(error));
-    } finally {
-      button.disabled = false;
-    }
-  };
+  const save = () => create({ ...asked(), name: name.value, holdout_share: Number(holdout.value) / 100 });
   return h(
     "form",
-    { class: "panel save", onsubmit: submit, "aria-labelledby": "save-title" },
+    { class: "panel save", onsubmit: tried(save, { problem, button }), "aria-labelledby": "save-title" },
     h("h2", { id: "save-title" }, "Save and export"),
     h(
       "div",

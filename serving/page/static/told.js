@@ -1,6 +1,6 @@
 // What goes wrong, what is noteworthy and what is not there yet, for people to read.
 
-import { h } from "./dom.js";
+import { h, show } from "./dom.js";
 import { sentence } from "./words.js";
 
 export function problemBox(problem) {
@@ -12,6 +12,22 @@ export function problemBox(problem) {
     h("p", null, ...marked(sentence(problem.detail || problem.message || "the page failed."))),
     problem.hint && h("p", { class: "hint" }, ...marked(problem.hint)),
   );
+}
+
+// What a form or button does: `act`, with the button still until it is done, and what goes wrong shown in its place.
+export function tried(act, { problem, button = null }) {
+  return async (event) => {
+    event.preventDefault();
+    if (button) button.disabled = true;
+    show(problem);
+    try {
+      await act();
+    } catch (error) {
+      show(problem, problemBox(error));
+    } finally {
+      if (button) button.disabled = false;
+    }
+  };
 }
 
 export function notes(warnings) {
