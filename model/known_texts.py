@@ -5,6 +5,8 @@ Cosines are those of model/scores.py, bit by bit: each is a sum over one text's 
 Shape suffixes: V distinct texts, E encoder width, M width of the text part, H floors.
 """
 
+from collections import deque
+
 import numpy as np
 
 from model.encoders import made_by
@@ -14,6 +16,9 @@ from model.placed import Placed
 from model.scores import CHUNK, TINY
 from model.text_cache import TextTable
 from model.vectors import Demand
+
+MOST_MET = 16
+"""So many sentences' cosines are kept."""
 
 
 class Late:
@@ -47,6 +52,7 @@ class KnownTexts:
         table = made_by(model.encoder, vectors)
         self._text_VE = table.vectors[table.rows(key_V)].astype(np.float64) - centre_of(model)
         self._norm_V = np.maximum(np.sqrt((self._text_VE * self._text_VE).sum(1)), TINY)
+        self._met: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=MOST_MET)
 
     @property
     def nbytes(self) -> int:
@@ -56,7 +62,7 @@ class KnownTexts:
         """What the demand asks of histories over these keys."""
         if not self._late.interacts:
             return self._late.nothing(demand, self.key_V)
-        return self._late.asked(demand, self.key_V, self._cosines(demand.late))
+        return self._late.asked(demand, self.key_V, self._met_cosines(demand.late))
 
     def products(self, demand: Demand) -> "np.ndarray":
         """float64 [V]: the inner products of the texts with the demand's vector, in the space of the users' text parts;
@@ -64,6 +70,14 @@ class KnownTexts:
         if self._axes_ME is None:
             return np.zeros(len(self.key_V))
         return self._cosines(demand.vector[1:-1].astype(np.float64) @ self._axes_ME)
+
+    def _met_cosines(self, unit_E: "np.ndarray") -> "np.ndarray":
+        """Those of a sentence that is asked again, calibrated, are known: `moved` leaves its very array as it is."""
+        cosine_V = next((known for unit, known in tuple(self._met) if unit is unit_E), None)
+        if cosine_V is None:
+            cosine_V = self._cosines(unit_E)
+            self._met.append((unit_E, cosine_V))
+        return cosine_V
 
     def _cosines(self, unit_E: "np.ndarray") -> "np.ndarray":
         wide_E, sum_V = unit_E.astype(np.float64), np.empty(len(self.key_V))

@@ -1,13 +1,14 @@
 """All rows of one publication in memory: vectors in one matrix, histories as places in one table of texts.
 
-What the index finds is then scored again without another reading, and whoever its vectors do not show, but whose texts
-do, is found here. The rows are read from the index itself, page by
-page, after the publication is opened, and go with it. A collection that does not fit into the memory allowed is
+Who may score highest is then found here, by vectors and texts, and whoever filters leave of those and of what the index
+finds is scored again without another reading. The rows are read from the index itself, page by page, after the
+publication is opened, and go with it. A collection that does not fit into the memory allowed is
 answered from what was met before (serving/remembered.py), and so is whoever was written into it since.
 """
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from heapq import nsmallest
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from model.quick_reading import by_row
 from serving.audience import Demand, Known, Vectors
 from serving.index import UserIndex
 from serving.question import Asked
-from serving.remembered import Rows, Users
+from serving.remembered import Listed, Rows, Users
 
 _PAGE = 2_000
 _NAME_BYTES = 160
@@ -37,6 +38,8 @@ class Held:
         self._row = {user: row for row, user in enumerate(users.names)}
         self._postings = Postings(users.histories)
 
+    everybody = True
+
     @property
     def known(self) -> Known:
         return self._known
@@ -48,17 +51,28 @@ class Held:
             return self._rest.of(users)
         return Users(list(users), self._users.vectors[rows], self._users.histories.take(rows))
 
-    def likeliest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int) -> list[str]:
+    def likeliest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int) -> Listed:
         """By estimated scores; of several demands each one's, and those of their mean."""
+        names = self._users.names
+        if length >= len(names):
+            return list(names), True
         each = [self._estimated(a, demand) for a, demand in zip(asked, demands, strict=True)]
         searches = each if len(each) == 1 else [*each, np.mean(each, axis=0)]
-        found = [np.argpartition(-score_B, min(length, len(score_B)) - 1)[:length].tolist() for score_B in searches]
-        return [self._users.names[row] for row in dict.fromkeys(row for rows in found for row in rows)]
+        found = [_highest(names, score_B, length) for score_B in searches]
+        return [names[row] for row in dict.fromkeys(row for rows in found for row in rows)], False
 
     def _estimated(self, asked: Asked, demand: Demand) -> NDArray[np.float64]:
         products = by_row(self._users.vectors, demand.vector)
         scores = self._postings.estimated(self._known.asked(demand), products)
         return np.asarray(-scores if asked.negated else scores)
+
+
+def _highest(names: Sequence[str], scores: NDArray[np.float64], count: int) -> list[int]:
+    """The rows of so many of the highest scores; of those tied with the last, the first by name."""
+    last = np.partition(scores, -count)[-count]
+    above = np.flatnonzero(scores > last).tolist()
+    tied = np.flatnonzero(scores == last).tolist()
+    return [*above, *nsmallest(count - len(above), tied, key=names.__getitem__)]
 
 
 def all_rows(index: UserIndex, collection: str, *, megabytes: int, stop: threading.Event) -> Users | None:

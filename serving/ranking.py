@@ -1,5 +1,5 @@
-"""From sentences to users in order: a shortlist, found by the index by vectors and in memory by texts, is scored by the
-model by both."""
+"""From sentences to users in order: a shortlist is scored by the model by vectors and texts. It is found in memory, by
+estimates of these scores; by the index, by vectors, where not all users lie in memory; and by both under a filter."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -17,30 +17,30 @@ from serving.errors import AudienceTooLarge
 from serving.index import MOST_USERS, UserIndex
 from serving.meeting import Meeting
 from serving.question import Asked
-from serving.remembered import Rows
+from serving.remembered import Listed, Rows
 from serving.telemetry.stages import stage
 from serving.user_features import OnlineFeatures
 
-SHORTLIST = 4
+SHORTLIST, ESTIMATED = 4, 2
 FEWEST_LISTED = 1_000
-"""For an audience of k users the index finds SHORTLIST k, at least FEWEST_LISTED, for the model to score again."""
+"""For an audience of k users SHORTLIST k are found by their vectors and ESTIMATED k by their estimated scores, at least
+FEWEST_LISTED, for the model to score again."""
 CHECKED = 500
 """So many users' events are read at once."""
-
-Listed = tuple[list[str], bool]
-"""A shortlist, and whether it is everybody."""
 
 
 @dataclass(frozen=True)
 class Begun:
-    """A search under way: by vectors in the index, by texts in memory."""
+    """A search under way: in memory by estimated scores, and in the index by vectors."""
 
-    by_vectors: "Future[Listed]"
-    by_texts: "Future[list[str]]"
+    estimated: "Future[Listed]"
+    by_vectors: "Future[Listed] | None"
 
     def found(self) -> Listed:
+        if self.by_vectors is None:
+            return self.estimated.result()
         users, complete = self.by_vectors.result()
-        return users if complete else list(dict.fromkeys([*users, *self.by_texts.result()])), complete
+        return users if complete else list(dict.fromkeys([*users, *self.estimated.result()[0]])), complete
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ class Ranking:
 
     def _begun(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Begun:
         given = asked, demands, length, limits
-        return Begun(beside(self._listed, *given), beside(self._likely, *given))
+        in_memory = self.rows.everybody and not limits.condition
+        return Begun(beside(self._likely, *given), None if in_memory else beside(self._listed, *given))
 
     def _listed(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Listed:
         vectors = [-d.vector if a.negated else d.vector for a, d in zip(asked, demands, strict=True)]
@@ -95,8 +96,10 @@ class Ranking:
         found = [self.index.nearest(self.collection, vector, length, limits.condition) for vector in searches]
         return list(dict.fromkeys(user for users in found for user in users)), min(map(len, found)) < length
 
-    def _likely(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> list[str]:
-        return self.index.meeting(self.collection, self.rows.likeliest(asked, demands, length), limits.condition)
+    @stage("search")
+    def _likely(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Listed:
+        users, complete = self.rows.likeliest(asked, demands, length * ESTIMATED // SHORTLIST)
+        return self.index.meeting(self.collection, users, limits.condition), complete
 
     @stage("rerank")
     def _ranked(self, asked: Sequence[Asked], meeting: Meeting, listed: list[str], size: int | None) -> Ranked:

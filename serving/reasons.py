@@ -25,7 +25,7 @@ from serving.user_features import OnlineFeatures
 MOST_REASONS = 3
 LEAST_EFFECT = 0.01
 """In log odds. A text that moves a score by less explains nothing."""
-MOST_EXPLAINED = 100
+MOST_EXPLAINED = 50
 """Reasons are for people who read a list; beyond this many users nobody does."""
 
 Array = NDArray[np.float64]

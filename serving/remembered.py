@@ -22,6 +22,8 @@ _OBJECTS = 700
 """Bytes that Python takes for a row beside its numbers."""
 
 Row = tuple[Vector, WeightedTexts]
+Listed = tuple[list[str], bool]
+"""A shortlist, and whether it is everybody."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,20 @@ class Users:
 
 
 class Rows(Protocol):
-    """Thread-safe. `known` are the texts that histories have, where these are always the same ones."""
+    """Thread-safe. `known` are the texts that histories have, where these are always the same ones; `everybody`: is who
+    may score highest found among all users here?"""
 
     @property
     def known(self) -> Known | None: ...
+
+    @property
+    def everybody(self) -> bool: ...
 
     def of(self, users: Sequence[str]) -> Users:
         """Those users that the collection holds, in this order."""
         ...
 
-    def likeliest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int) -> list[str]:
+    def likeliest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int) -> Listed:
         """Users who may score highest, whoever the index finds: about `length` for each demand, or nobody."""
         ...
 
@@ -57,6 +63,7 @@ class Remembered:
     """What does not fit into so many megabytes is read each time."""
 
     known: Known | None = None
+    everybody = False
 
     def __init__(self, index: UserIndex, collection: str, *, megabytes: int) -> None:
         self._index, self._collection = index, collection
@@ -69,9 +76,9 @@ class Remembered:
         vectors = np.array([vector for vector, _ in rows.values()], np.float32)
         return Users(list(rows), vectors, Histories.of([texts for _, texts in rows.values()]))
 
-    def likeliest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int) -> list[str]:
+    def likeliest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int) -> Listed:
         """Nobody: not all users are known here."""
-        return []
+        return [], False
 
     def _of(self, users: Sequence[str]) -> dict[str, Row]:
         known = {user: row for user in users if (row := self._rows.get(user))}

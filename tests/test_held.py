@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from audience_doubles import USERS, open_desk, published
+from hypothesis import given
+from hypothesis import strategies as st
 from serving_doubles import DAY, WordModel, bought, embedded, user_name, write_embeddings
 
 from feature_repo.contracts.errors import FoundError
-from serving.held import Held, all_rows
+from serving.held import Held, _highest, all_rows
 from serving.question import Question
 from serving.remembered import Remembered
 
@@ -158,3 +160,24 @@ def test_where_texts_lack_vectors_questions_are_answered_without_memory(desk, mo
     assert "memory was not filled" in caplog.text
     monkeypatch.setattr(WordModel, "known", known)
     assert isinstance(desk.ready().rows, Remembered) and desk.target(Question("picnic"), size=5) == alike
+
+
+def test_in_memory_everybody_is_looked_at_without_the_index(desk, monkeypatch):
+    order = [user.user_id for user in desk.target(Question("picnic"), size=USERS).users]
+    filled(desk)
+    monkeypatch.setattr("serving.ranking.FEWEST_LISTED", 1)
+    monkeypatch.setattr("serving.index.UserIndex.nearest", lambda *_: 1 / 0)
+
+    assert [user.user_id for user in desk.target(Question("picnic"), size=USERS).users] == order
+    assert [user.user_id for user in desk.target(Question("picnic"), size=4).users] == order[:4]
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.integers(1, 30))
+def test_the_highest_are_listed_and_of_ties_the_first_by_name(scores, count):
+    names = [f"u{(7 * at) % 31:02d}" for at in range(len(scores))]
+    count = min(count, len(scores))
+
+    found = _highest(names, np.array(scores, float), count)
+
+    by_rank = sorted(range(len(scores)), key=lambda row: (-scores[row], names[row]))
+    assert sorted(found) == sorted(by_rank[:count])

@@ -7,6 +7,7 @@ import pytest
 from model_pairs import LATER, TOPICS, some_users
 
 from feature_repo.contracts.errors import FoundError
+from model.calibration.line import Line
 from model.calibration.matching import Matcher
 from model.calibration.units import Units
 from model.found import FoundModel
@@ -82,6 +83,8 @@ def test_scores_over_prepared_texts_are_those_of_the_model_bit_by_bit(served, te
 
     np.testing.assert_array_equal(found, served.score(users, demand, texts))
     np.testing.assert_array_equal(known.asked(demand).near_V, served.asked(demand, texts, histories.key_V).near_V)
+    moved = demand.moved(Line(0.5, 2.0))
+    np.testing.assert_array_equal(known.asked(moved).near_V, served.asked(moved, texts, histories.key_V).near_V)
     assert known.nbytes == len(histories.key_V) * texts.vectors.shape[1] * 8
 
 
