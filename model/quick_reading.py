@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from itertools import takewhile
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from model.calibration.matching import Matcher
 from model.calibration.past import Past
@@ -120,10 +121,10 @@ class QuickReader(Reader):
 
     def __init__(self, past: Past, matcher: Matcher) -> None:
         super().__init__(past.texts, past.source_VS, QuickMatcher(matcher), past.words, past.future_NF)
-        self._user_T, slot_T = np.nonzero(past.future_NF >= 0)
-        self._text_T = past.future_NF[self._user_T, slot_T]
+        is_text_NF = past.future_NF >= 0
+        text_T, end_N = past.future_NF[is_text_NF], np.append(0, np.cumsum(is_text_NF.sum(1)))
+        self._has_NV = csr_array((np.ones(len(text_T)), text_T, end_N), shape=(len(past.future_NF), len(past.texts)))
 
     def happened(self, probability_V: "np.ndarray") -> "np.ndarray":
         missed_V = np.log1p(-np.clip(probability_V, 0.0, 1 - 1e-9))
-        missed_N = np.bincount(self._user_T, weights=missed_V[self._text_T], minlength=len(self.future_NF))
-        return np.asarray(1 - np.exp(missed_N))
+        return np.asarray(1 - np.exp(self._has_NV @ missed_V))

@@ -88,7 +88,7 @@ class PastUsers:
         assert users is self._past
         product_N = by_row(self._vector_NM, demand.vector.astype(np.float64))
         cosine_K = by_row(self._text_KE, demand.late.astype(np.float32)).astype(np.float64)
-        return self._histories.scores(self._late.asked(demand, self._histories.key_V, cosine_K), product_N)
+        return self._histories.nearly(self._late.asked(demand, self._histories.key_V, cosine_K), product_N)
 
 
 def _without_lora(encoder: TextEncoder) -> TextEncoder:

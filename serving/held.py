@@ -1,26 +1,22 @@
 """All rows of one publication in memory: vectors in one matrix, histories as places in one table of texts.
 
-Who may score highest is then found here, by vectors and texts, and whoever filters leave of those and of what the index
-finds is scored again without another reading. The rows are read from the index itself, page by page, after the
-publication is opened, and go with it. A collection that does not fit into the memory allowed is
+Everybody is then scored here, and nobody is read again. The rows are read from the index itself, page by page, after
+the publication is opened, and go with it. A collection that does not fit into the memory allowed is
 answered from what was met before (serving/remembered.py), and so is whoever was written into it since.
 """
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from heapq import nsmallest
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.placed import Histories, joined
-from model.postings import Postings
 from model.quick_reading import by_row
 from serving.audience import Demand, Known, Vectors
 from serving.index import UserIndex
-from serving.question import Asked
-from serving.remembered import Listed, Rows, Users
+from serving.remembered import Rows, Users
 
 _PAGE = 2_000
 _NAME_BYTES = 160
@@ -36,13 +32,18 @@ class Held:
     def __init__(self, users: Users, known: Known, rest: Rows) -> None:
         self._users, self._known, self._rest = users, known, rest
         self._row = {user: row for row, user in enumerate(users.names)}
-        self._postings = Postings(users.histories)
-
-    everybody = True
 
     @property
     def known(self) -> Known:
         return self._known
+
+    @property
+    def everybody(self) -> "Held":
+        return self
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self._users.names
 
     def of(self, users: Sequence[str]) -> Users:
         try:
@@ -51,28 +52,9 @@ class Held:
             return self._rest.of(users)
         return Users(list(users), self._users.vectors[rows], self._users.histories.take(rows))
 
-    def likeliest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int) -> Listed:
-        """By estimated scores; of several demands each one's, and those of their mean."""
-        names = self._users.names
-        if length >= len(names):
-            return list(names), True
-        each = [self._estimated(a, demand) for a, demand in zip(asked, demands, strict=True)]
-        searches = each if len(each) == 1 else [*each, np.mean(each, axis=0)]
-        found = [_highest(names, score_B, length) for score_B in searches]
-        return [names[row] for row in dict.fromkeys(row for rows in found for row in rows)], False
-
-    def _estimated(self, asked: Asked, demand: Demand) -> NDArray[np.float64]:
-        products = by_row(self._users.vectors, demand.vector)
-        scores = self._postings.estimated(self._known.asked(demand), products)
-        return np.asarray(-scores if asked.negated else scores)
-
-
-def _highest(names: Sequence[str], scores: NDArray[np.float64], count: int) -> list[int]:
-    """The rows of so many of the highest scores; of those tied with the last, the first by name."""
-    last = np.partition(scores, -count)[-count]
-    above = np.flatnonzero(scores > last).tolist()
-    tied = np.flatnonzero(scores == last).tolist()
-    return [*above, *nsmallest(count - len(above), tied, key=names.__getitem__)]
+    def nearly(self, demand: Demand) -> NDArray[np.float64]:
+        products = by_row(self._users.vectors, demand.vector).astype(np.float64)
+        return np.asarray(self._users.histories.nearly(self._known.asked(demand), products))
 
 
 def all_rows(index: UserIndex, collection: str, *, megabytes: int, stop: threading.Event) -> Users | None:

@@ -1,5 +1,5 @@
-"""From sentences to users in order: a shortlist is scored by the model by vectors and texts. It is found in memory, by
-estimates of these scores; by the index, by vectors, where not all users lie in memory; and by both under a filter."""
+"""From sentences to users in order: whoever may be among the best is listed, and scored by the model by vectors and
+texts. Where all users lie in memory nearly their scores make the list; else the index does, by vectors."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.scores import inner_products
-from serving.audience import Demand, Ranked, Vectors
+from serving.audience import Demand, DemandModel, Ranked, Vectors
 from serving.beside import beside
 from serving.combining import answered
 from serving.eligibility import Limits
@@ -17,47 +17,41 @@ from serving.errors import AudienceTooLarge
 from serving.index import MOST_USERS, UserIndex
 from serving.meeting import Meeting
 from serving.question import Asked
-from serving.remembered import Listed, Rows
+from serving.remembered import Everybody, Rows
 from serving.telemetry.stages import stage
 from serving.user_features import OnlineFeatures
 
-SHORTLIST, ESTIMATED = 4, 2
+SHORTLIST = 4
 FEWEST_LISTED = 1_000
-"""For an audience of k users SHORTLIST k are found by their vectors and ESTIMATED k by their estimated scores, at least
-FEWEST_LISTED, for the model to score again."""
+"""For an audience of k users SHORTLIST k are listed, at least FEWEST_LISTED, where filters, rules or texts may leave
+fewer, or others."""
+ROUNDING = 1e-3
+"""In log odds: far above what sums in float32 are off by."""
 CHECKED = 500
 """So many users' events are read at once."""
 
-
-@dataclass(frozen=True)
-class Begun:
-    """A search under way: in memory by estimated scores, and in the index by vectors."""
-
-    estimated: "Future[Listed]"
-    by_vectors: "Future[Listed] | None"
-
-    def found(self) -> Listed:
-        if self.by_vectors is None:
-            return self.estimated.result()
-        users, complete = self.by_vectors.result()
-        return users if complete else list(dict.fromkeys([*users, *self.estimated.result()[0]])), complete
+Listed = tuple[list[str], bool]
+"""A shortlist, and whether it is everybody within the limits."""
 
 
 @dataclass(frozen=True)
 class Ranking:
     """The users of one collection."""
 
+    model: DemandModel
     index: UserIndex
     collection: str
     features: OnlineFeatures
     rows: Rows
 
-    def ahead(self, asked: Sequence[Asked], demands: Sequence[Demand], size: int, limits: Limits) -> Begun | None:
+    def ahead(
+        self, asked: Sequence[Asked], demands: Sequence[Demand], size: int, limits: Limits
+    ) -> "Future[Listed] | None":
         """Begins the search for what was not calibrated yet: of one sentence, that lists the same users. None where it
         would not."""
         if len(asked) != 1 or size > MOST_USERS:
             return None
-        return self._begun(asked, demands, _length(size), limits)
+        return beside(self._listed, asked, demands, self._length(size, limits), limits)
 
     def best(
         self,
@@ -66,7 +60,7 @@ class Ranking:
         size: int,
         limits: Limits,
         *,
-        ahead: Begun | None = None,
+        ahead: "Future[Listed] | None" = None,
     ) -> Ranked:
         """The `size` users of the highest scores within the limits, best first, ties by user_id.
 
@@ -75,31 +69,52 @@ class Ranking:
         """
         if size > MOST_USERS:
             raise AudienceTooLarge(f"an audience holds at most {MOST_USERS} users, asked for {size}.")
-        length = _length(size)
-        begun = ahead
+        length = self._length(size, limits)
         while True:
-            users, complete = (begun or self._begun(asked, meeting.demands, length, limits)).found()
+            users, complete = ahead.result() if ahead else self._listed(asked, meeting.demands, length, limits)
             found = self._ranked(asked, meeting, users, None if limits.rules else size)
             found = self._kept(found, size, limits)
             if len(found) == size or complete or length == MOST_USERS or not limits.rules:
                 return found
-            length, begun = min(MOST_USERS, length * 4), None
+            length, ahead = min(MOST_USERS, length * 4), None
 
-    def _begun(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Begun:
-        given = asked, demands, length, limits
-        in_memory = self.rows.everybody and not limits.condition
-        return Begun(beside(self._likely, *given), None if in_memory else beside(self._listed, *given))
+    def _length(self, size: int, limits: Limits) -> int:
+        """How many are listed: in memory without limits no more than are asked for."""
+        if self.rows.everybody and not limits.condition and not limits.rules:
+            return size
+        return min(MOST_USERS, max(FEWEST_LISTED, SHORTLIST * size))
 
     def _listed(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Listed:
+        """Under a condition those whom the index lists by vectors as well: of the best of everybody few may meet it."""
+        likeliest, whole = self._likeliest(self.rows.everybody, asked, demands, length)
+        if self.rows.everybody and not limits.condition:
+            return likeliest, whole
+        nearest, complete = self._nearest(asked, demands, length, limits)
+        if complete:
+            return nearest, True
+        meeting = self.index.meeting(self.collection, likeliest[:MOST_USERS], limits.condition)
+        return list(dict.fromkeys([*nearest, *meeting])), False
+
+    @stage("search")
+    def _likeliest(
+        self, everybody: Everybody | None, asked: Sequence[Asked], demands: Sequence[Demand], length: int
+    ) -> Listed:
+        """All who may be among the `length` best of everybody, and whether these are all; nobody without memory."""
+        if everybody is None:
+            return [], False
+        names = everybody.names
+        if length >= len(names):
+            return list(names), True
+        each = [everybody.nearly(demand) for demand in demands]
+        scores, _ = answered(self.model.probabilities, asked, each)
+        last = np.partition(scores, -length)[-length]
+        return [names[row] for row in np.flatnonzero(scores >= last - ROUNDING).tolist()], False
+
+    def _nearest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Listed:
         vectors = [-d.vector if a.negated else d.vector for a, d in zip(asked, demands, strict=True)]
         searches: list[Vectors] = vectors if len(vectors) == 1 else [*vectors, np.mean(vectors, axis=0)]
         found = [self.index.nearest(self.collection, vector, length, limits.condition) for vector in searches]
         return list(dict.fromkeys(user for users in found for user in users)), min(map(len, found)) < length
-
-    @stage("search")
-    def _likely(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Listed:
-        users, complete = self.rows.likeliest(asked, demands, length * ESTIMATED // SHORTLIST)
-        return self.index.meeting(self.collection, users, limits.condition), complete
 
     @stage("rerank")
     def _ranked(self, asked: Sequence[Asked], meeting: Meeting, listed: list[str], size: int | None) -> Ranked:
@@ -112,7 +127,7 @@ class Ranking:
             histories.scores(meeting.asked(at, histories), inner_products(users.vectors, demand.vector))
             for at, demand in enumerate(meeting.demands)
         ]
-        scores, probabilities = answered(meeting.model.probabilities, asked, each)
+        scores, probabilities = answered(self.model.probabilities, asked, each)
         everybody = Ranked(users.names, scores, probabilities, np.stack(each), histories, np.arange(len(scores)))
         return everybody.take(_order(users.names, scores, size))
 
@@ -130,10 +145,6 @@ class Ranking:
             if len(kept) >= size:
                 break
         return ranked.take(np.array(kept[:size], np.int64))
-
-
-def _length(size: int) -> int:
-    return min(MOST_USERS, max(FEWEST_LISTED, SHORTLIST * size))
 
 
 def _order(names: Sequence[str], scores: NDArray[np.float64], size: int | None) -> NDArray[np.int64]:

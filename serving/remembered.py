@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.placed import Histories
 from serving.audience import Demand, Known, Stored, Vectors
 from serving.index import UserIndex
 from serving.milvus import batches
-from serving.question import Asked
 from serving.rows import Vector, WeightedTexts
 
 _BATCH = 1_000
@@ -22,8 +22,6 @@ _OBJECTS = 700
 """Bytes that Python takes for a row beside its numbers."""
 
 Row = tuple[Vector, WeightedTexts]
-Listed = tuple[list[str], bool]
-"""A shortlist, and whether it is everybody."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +38,30 @@ class Users:
         return self.vectors, [(own.key_V[own.place_N], own.weight_N) for own in each]
 
 
+class Everybody(Protocol):
+    """All users of a collection."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    def nearly(self, demand: Demand) -> NDArray[np.float64]:
+        """The scores of all of them but for rounding (model.placed.Histories.nearly)."""
+        ...
+
+
 class Rows(Protocol):
-    """Thread-safe. `known` are the texts that histories have, where these are always the same ones; `everybody`: is who
-    may score highest found among all users here?"""
+    """Thread-safe. `known` are the texts that histories have, where these are always the same ones."""
 
     @property
     def known(self) -> Known | None: ...
 
     @property
-    def everybody(self) -> bool: ...
+    def everybody(self) -> Everybody | None:
+        """None where not all users lie in memory."""
+        ...
 
     def of(self, users: Sequence[str]) -> Users:
         """Those users that the collection holds, in this order."""
-        ...
-
-    def likeliest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int) -> Listed:
-        """Users who may score highest, whoever the index finds: about `length` for each demand, or nobody."""
         ...
 
 
@@ -63,7 +69,7 @@ class Remembered:
     """What does not fit into so many megabytes is read each time."""
 
     known: Known | None = None
-    everybody = False
+    everybody: Everybody | None = None
 
     def __init__(self, index: UserIndex, collection: str, *, megabytes: int) -> None:
         self._index, self._collection = index, collection
@@ -75,10 +81,6 @@ class Remembered:
         rows = self._of(users)
         vectors = np.array([vector for vector, _ in rows.values()], np.float32)
         return Users(list(rows), vectors, Histories.of([texts for _, texts in rows.values()]))
-
-    def likeliest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int) -> Listed:
-        """Nobody: not all users are known here."""
-        return [], False
 
     def _of(self, users: Sequence[str]) -> dict[str, Row]:
         known = {user: row for user in users if (row := self._rows.get(user))}

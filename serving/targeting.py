@@ -81,7 +81,7 @@ class Targeting:
 
     @property
     def ranking(self) -> Ranking:
-        return Ranking(self.index, self.publication.collection, self.features, self.rows)
+        return Ranking(self.model, self.index, self.publication.collection, self.features, self.rows)
 
     def target(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Audience:
         """The `size` likeliest users of those at or above the minimum probability and within the filters."""

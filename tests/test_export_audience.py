@@ -157,7 +157,7 @@ def test_the_service_gives_the_same_users_in_the_same_order(
         publish(index, few.work, DAY)
         name = index.published().collection
         model = ServedModel.from_pretrained(trained_folder / (trained_folder / "CURRENT").read_text())
-        ranking = Ranking(index, name, None, Remembered(index, name, megabytes=1))
+        ranking = Ranking(model, index, name, None, Remembered(index, name, megabytes=1))
         meeting = Meeting(model, texts, model.read_demands([DEMAND], DAY), None)
         found = ranking.best([Asked(DEMAND)], meeting, 300, Limits())
 

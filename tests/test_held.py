@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from audience_doubles import USERS, open_desk, published
-from hypothesis import given
-from hypothesis import strategies as st
 from serving_doubles import DAY, WordModel, bought, embedded, user_name, write_embeddings
 
 from feature_repo.contracts.errors import FoundError
-from serving.held import Held, _highest, all_rows
+from serving.combining import answered
+from serving.held import Held, all_rows
 from serving.question import Question
+from serving.ranking import ROUNDING
 from serving.remembered import Remembered
 
 EVERYBODY = [user_name(at) for at in range(USERS)]
@@ -165,19 +165,28 @@ def test_where_texts_lack_vectors_questions_are_answered_without_memory(desk, mo
 def test_in_memory_everybody_is_looked_at_without_the_index(desk, monkeypatch):
     order = [user.user_id for user in desk.target(Question("picnic"), size=USERS).users]
     filled(desk)
-    monkeypatch.setattr("serving.ranking.FEWEST_LISTED", 1)
     monkeypatch.setattr("serving.index.UserIndex.nearest", lambda *_: 1 / 0)
 
     assert [user.user_id for user in desk.target(Question("picnic"), size=USERS).users] == order
     assert [user.user_id for user in desk.target(Question("picnic"), size=4).users] == order[:4]
 
 
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.integers(1, 30))
-def test_the_highest_are_listed_and_of_ties_the_first_by_name(scores, count):
-    names = [f"u{(7 * at) % 31:02d}" for at in range(len(scores))]
-    count = min(count, len(scores))
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_in_memory_the_scores_of_everybody_are_the_final_ones_but_for_rounding(desk, sentence):
+    members = desk.target(Question(sentence), size=USERS).users
+    everybody, by = filled(desk).everybody, desk.ready()
+    asked = by.reader.read(Question(sentence)).asked
 
-    found = _highest(names, np.array(scores, float), count)
+    each = [everybody.nearly(demand) for demand in by.model.read_demands([one.text for one in asked], by.day)]
 
-    by_rank = sorted(range(len(scores)), key=lambda row: (-scores[row], names[row]))
-    assert sorted(found) == sorted(by_rank[:count])
+    scores, _ = answered(by.model.probabilities, asked, each)
+    final = {user.user_id: user.score for user in members}
+    assert dict(zip(everybody.names, scores.tolist(), strict=True)) == pytest.approx(final, abs=ROUNDING / 10)
+
+
+def test_all_who_are_tied_with_the_last_are_listed_and_the_first_by_id_answered(desk, monkeypatch):
+    filled(desk)
+    monkeypatch.setattr("serving.held.Held.nearly", lambda self, demand: np.zeros(len(self.names)))
+    monkeypatch.setattr("model.placed.Histories.scores", lambda self, asked, products: np.zeros(len(self)))
+
+    assert [user.user_id for user in desk.target(Question("picnic"), size=4).users] == EVERYBODY[:4]
