@@ -289,6 +289,13 @@ class TestModel:
         with pytest.raises(FoundError, match="was trained on other pairs than those in"):
             learn(trained, other, text_cache)
 
+    def test_pairs_that_users_were_erased_from_are_known_by_what_they_were(self, trained, tiny_pairs, text_cache):
+        pairs = open_pairs(tiny_pairs)
+        was = pairs.manifest["fingerprint"]
+        fewer = replace(pairs, manifest={**pairs.manifest, "fingerprint": "less", "fingerprint_before_erasures": was})
+
+        assert len(learn(trained, fewer, text_cache).future_NF) == len(learn(trained, pairs, text_cache).future_NF)
+
     def test_one_time_says_nothing_of_drift(self, trained, calibrated_folder):
         past = FoundModel.from_pretrained(calibrated_folder).calibration.past
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.pair_files import known_as
 from feature_repo.contracts.templates import text_key
 from feature_repo.contracts.windows import day_date
 from model.calibration.drift import drift
@@ -33,7 +34,7 @@ def learn(model: FoundModel, pairs: Pairs, cache: Path) -> Past:
     """
     if model.recipe.alignment == "infonce":
         raise FoundError("a model aligned by InfoNCE gives no log odds to calibrate: use a recipe that does.")
-    if model.metadata["pairs"] != pairs.manifest["fingerprint"]:
+    if model.metadata["pairs"] not in known_as(pairs.manifest):
         raise FoundError(f"the model {model.version} was trained on other pairs than those in {pairs.folder}.")
     model.cache_texts(cache, *pairs.texts())
     table, lake = model.text_vectors(cache), know_lake(pairs)

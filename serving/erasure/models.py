@@ -9,8 +9,9 @@ import numpy as np
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import Workdir
+from feature_repo.contracts.pair_files import known_as
 from serving.erasure.person import Person
-from serving.erasure.tables import MANIFEST, ORIGINAL
+from serving.erasure.tables import MANIFEST
 
 _CALIBRATION, _CONFIG = "calibration.json", "config.json"
 
@@ -68,7 +69,6 @@ def _trained_on(folder: Path, pairs: Path) -> bool:
     """Is it these pairs that the model was trained on, be it before users were erased from them?"""
     try:
         trained = json.loads((folder / _CONFIG).read_text())["metadata"]["pairs"]
-        told = json.loads((pairs / MANIFEST).read_text())
-        return trained in (told["fingerprint"], told.get(ORIGINAL))
+        return trained in known_as(json.loads((pairs / MANIFEST).read_text()))
     except (OSError, ValueError, KeyError):
         return False

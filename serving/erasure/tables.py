@@ -12,15 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo.contracts.pair_files import fingerprint
+from feature_repo.contracts.pair_files import BEFORE_ERASURES, FINGERPRINT, fingerprint
 from feature_repo.contracts.publication import RUNS, publish, published_by, write_json
 from serving.erasure.person import Person
 from serving.erasure.search import USER, USER_KEY, files_below, is_parquet
 
 TEXT_KEY = "text_key"
 MANIFEST = "manifest.json"
-ORIGINAL = "fingerprint_before_erasures"
-"""In the manifest of pairs: a model that was trained on them knows them by it."""
 
 
 @dataclass(frozen=True)
@@ -159,11 +157,11 @@ def _amend(folder: Path, gone: Iterable[pa.Table]) -> None:
     """The figures of a dataset's manifest after rows went; a manifest of another kind stays as it is."""
     told: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
     tables = [table for table in gone if len(table)]
-    if "fingerprint" in told:
-        told.setdefault(ORIGINAL, told["fingerprint"])
+    if FINGERPRINT in told:
+        told.setdefault(BEFORE_ERASURES, told[FINGERPRINT])
         files = sorted((folder / "pairs").glob("part-*.parquet"))
         rows = sum(pq.read_metadata(path).num_rows for path in files)
-        told |= {"rows": rows, "files": len(files), "fingerprint": fingerprint(folder)}
+        told |= {"rows": rows, "files": len(files), FINGERPRINT: fingerprint(folder)}
     elif "interests" in told:
         told["rows"] -= sum(map(len, tables))
         told["users"] -= len({user for table in tables for user in table[USER].unique().to_pylist()})
