@@ -61,7 +61,7 @@ def encode(texts):
 @pytest.fixture(scope="module")
 def matcher():
     units = Units.of(TEXTS)
-    is_event = np.array([" at Home" in text for text in TEXTS])
+    is_event = SOURCES.any(1)
     return Matcher(units, is_event, encode(units.names), encode(TEXTS))
 
 
@@ -167,6 +167,17 @@ class TestMatcher:
     @pytest.mark.parametrize("topic", ["", "things", "another one", "home"])
     def test_what_says_nothing_means_anything(self, matcher, topic):
         assert matcher.match(topic, encode).probability_V is None
+
+    def test_of_a_half_met_topic_those_texts_are_meant_that_are_like_the_whole(self, matcher):
+        toward = encode(["lunch bag, kitchen at home"])
+
+        found = matcher.match("lunch boxes", lambda texts: np.concatenate([toward, encode(texts[1:])])).probability_V
+
+        assert {TEXTS[row] for row in np.flatnonzero(found > 0.5)} == {TEXTS[3], TEXTS[5], TEXTS[11]}
+        assert found[TEXTS.index("Hat box, clothes at Home")] < 0.2
+
+    def test_what_is_no_event_is_about_no_topic(self, matcher):
+        assert not matcher.match("purchase of lamps", encode).probability_V[[8, 9, 10]].any()
 
     def test_half_a_topic_is_found_in_part(self, matcher):
         assert 0.2 < matcher.match("lunch zeppelins", encode).coverage < 0.6

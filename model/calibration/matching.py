@@ -22,6 +22,11 @@ PHRASE_NEAR, PHRASE_MARGIN, PHRASE_SHARPNESS = 0.78, 0.03, 60.0
 """The same for a whole topic of which no text holds all words; and how far from the nearest unit others may lie."""
 COVERED, COVERED_SHARPNESS = 0.6, 20.0
 """A text means the topic by even odds when it holds so much of what the best text holds."""
+ALIKE, ALIKE_FROM = 1.5, 0.4
+"""A text with some words of several counts as if it held so much more per cosine to the topic above this one: cake
+cases are about cake decorating, a box of sushi is not about moving boxes."""
+SOME, ALL = 0.1, 0.9
+"""The shares of the best text's words between which a text holds some of them."""
 WHOLE = 0.8
 """The share of a topic's words, by weight, that makes its units unnecessary."""
 UNKNOWN = 0.5
@@ -69,13 +74,17 @@ class Matcher:
         known_T = near_TI.max(1) >= 0.5
         weight_T = -np.log(np.clip(near_TI.mean(1), RAREST, 1.0)) * np.where(known_T, 1.0, UNKNOWN)
         if not known_T.any():
-            alike_V = sigmoid(WORD_SHARPNESS * (self.text_VE @ vectors[0] - WORD_NEAR))
+            alike_V = sigmoid(WORD_SHARPNESS * (self.text_VE @ vectors[0] - WORD_NEAR)) * self.is_event_V
             return _match(np.maximum(alike_V, self._phrase(vectors[0])))
         if weight_T[known_T].sum() < LEAST_WEIGHT:
             return Match(None)
         covered_V = weight_T @ near_TV / weight_T.sum()
         most = float(covered_V.max())
-        probability_V = sigmoid(COVERED_SHARPNESS * (covered_V - COVERED * most))
+        share_V = covered_V / most
+        holds_some_V = (share_V >= SOME) & (share_V < ALL)
+        if len(words) > 1 and holds_some_V.any():
+            share_V += np.where(holds_some_V, ALIKE * (self.text_VE @ vectors[0] - ALIKE_FROM), 0.0)
+        probability_V = sigmoid(COVERED_SHARPNESS * (share_V - COVERED))
         if most >= WHOLE:
             return _match(probability_V, most)
         phrase_V = self._phrase(vectors[0])
@@ -83,7 +92,7 @@ class Matcher:
 
     def named(self, words: Sequence[str]) -> Match:
         """Texts that hold a word of one of these words' stems, of those words that tell the lake's texts apart."""
-        each = [self.units.texts_with(self._same_U(word)) for word in words]
+        each = [self._events_with(self._same_U(word)) for word in words]
         few = MAX_SHARE * self.is_event_V.sum()
         kept = [near_V for near_V in each if 1 <= near_V[self.is_event_V].sum() <= few]
         return _match(np.max([np.zeros(self.units.texts), *kept], axis=0), float(bool(kept)))
@@ -100,12 +109,16 @@ class Matcher:
         near_U = sigmoid(WORD_SHARPNESS * (self.unit_UE @ vector_E - WORD_NEAR)) * self._tells_U
         if exact and same_U.any():
             near_U = np.zeros(len(near_U))
-        return self.units.texts_with(np.where(same_U, 1.0, near_U))
+        return self._events_with(np.where(same_U, 1.0, near_U))
 
     def _phrase(self, vector_E: "np.ndarray") -> "np.ndarray":
         cosine_U = (self.unit_UE @ vector_E) * self._tells_U
         limit = max(PHRASE_NEAR, float(cosine_U.max(initial=0.0)) - PHRASE_MARGIN)
-        return self.units.texts_with(sigmoid(PHRASE_SHARPNESS * (cosine_U - limit)))
+        return self._events_with(sigmoid(PHRASE_SHARPNESS * (cosine_U - limit)))
+
+    def _events_with(self, unit_U: "np.ndarray") -> "np.ndarray":
+        """[V]: of each event's text the largest value of its units: that one paid by card is about no topic."""
+        return np.asarray(self.units.texts_with(unit_U) * self.is_event_V)
 
 
 def telling(topic: str) -> list[str]:

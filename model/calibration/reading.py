@@ -5,6 +5,7 @@ A verb may name a source ("will buy"): then only the texts of that source's even
 Shape suffixes: N past users, V texts of futures, F slots of a future, S sources.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -22,7 +23,8 @@ from model.words import words_of
 WEAK = 0.6
 """Where less of a topic is found, the words for whom the demand is about are looked at too."""
 OPENING = 2
-"""They are among the first so many words."""
+"""They are among the first so many words, before "who"."""
+_WHO = re.compile(r"\b(?:who|whom|whose|that|which)\b", re.IGNORECASE)
 _ANYBODY = frozenset(
     "audience buyers card clients consumers customers everybody everyone fans holders individuals lovers members "
     "people persons readers shoppers subscribers users viewers visitors".split()
@@ -62,7 +64,7 @@ class Reader:
         parsed = Grammar(self.words, day).parse(demand).conditions
         wishes = [wish for wish in parsed if isinstance(wish, Behaviour)]
         topics = {word for wish in wishes for word in telling(wish.topic)}
-        opening = words_of(demand)[:OPENING]
+        opening = words_of(_WHO.split(demand)[0])[:OPENING]
         others = [word for word in telling(" ".join(opening)) if word not in topics and word not in _ANYBODY]
         found: Reading | None = None
         for wish in wishes:
