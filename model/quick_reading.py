@@ -9,6 +9,7 @@ width.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from functools import cached_property, lru_cache
 from itertools import takewhile
 
@@ -17,12 +18,12 @@ from scipy.sparse import csr_array
 
 from model.calibration.matching import Matcher
 from model.calibration.past import Past
-from model.calibration.reading import Reader
+from model.calibration.reading import Reader, Reading
 from model.calibration.units import SHORTEST_START, Units, stem
 
 MOST_WORDS = 20_000
-MOST_MET = 4_096
-"""So many encodings of other texts are kept."""
+MOST_MET, MOST_READ = 4_096, 64
+"""So many encodings of other texts are kept, and so many demands as they were read."""
 
 Encode = Callable[[Sequence[str]], "np.ndarray"]
 
@@ -117,13 +118,18 @@ class QuickMatcher(Matcher):
 
 
 class QuickReader(Reader):
-    """Sums over the texts that futures have, without the empty slots."""
+    """Sums over the texts that futures have, without the empty slots; the newest demands are read once."""
 
     def __init__(self, past: Past, matcher: Matcher) -> None:
         super().__init__(past.texts, past.source_VS, QuickMatcher(matcher), past.words, past.future_NF)
         is_text_NF = past.future_NF >= 0
         text_T, end_N = past.future_NF[is_text_NF], np.append(0, np.cumsum(is_text_NF.sum(1)))
         self._has_NV = csr_array((np.ones(len(text_T)), text_T, end_N), shape=(len(past.future_NF), len(past.texts)))
+
+        self._read = lru_cache(MOST_READ)(super().read)
+
+    def read(self, demand: str, day: date, encode: Encode) -> Reading:
+        return self._read(demand, day, encode)
 
     def happened(self, probability_V: "np.ndarray") -> "np.ndarray":
         missed_V = np.log1p(-np.clip(probability_V, 0.0, 1 - 1e-9))

@@ -53,6 +53,12 @@ class ServedModel(FoundModel):
     def read_demands(self, demands: Sequence[str], day: date) -> list[Demand]:
         return self.calibrated(demands, self.uncalibrated(demands, day), day)
 
+    def prepare(self, demands: Sequence[str], day: date) -> None:
+        """Reads what `calibrated` will need of these sentences, for which their encodings are not needed."""
+        if self.calibration is not None and self._past is not None:
+            for said in demands:
+                self.calibration.reader.read(said, day, self._past.encode_texts)
+
     def calibrated(self, demands: Sequence[str], asked: Sequence[Demand], day: date) -> list[Demand]:
         """What `read_demands` gives for sentences that were read by `uncalibrated`."""
         if self.calibration is None or self._past is None:

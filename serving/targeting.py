@@ -109,14 +109,17 @@ class Targeting:
         )
 
     def _asked(self, question: Question, size: int, minimum: float) -> "_Found":
-        """While the index searches, the demand is calibrated, and whatever does not need what is found is reckoned."""
+        """While the demand is encoded, what calibrates it is read; while users are searched, it is calibrated, and what does
+        not need them is reckoned."""
         reading, wanted = self.reader.read(question), max(size, self.smallest)
         limits = self._limits(question, reading)
         said = [sentence.text for sentence in reading.asked]
+        prepared = beside(self.model.prepare, said, self.day)
         with stage("encode"):
             read = self.model.uncalibrated(said, self.day)
         ahead = self.ranking.ahead(reading.asked, read, wanted, limits)
         with stage("calibrate"):
+            prepared.result()
             meeting = self._meeting(self.model.calibrated(said, read, self.day))
         everybody = self._expected(question, reading, meeting)
         users = self.ranking.best(reading.asked, meeting, wanted, limits, ahead=ahead)

@@ -73,6 +73,9 @@ class WordModel:
     def uncalibrated(self, demands, day):
         return self.read_demands(demands, day)
 
+    def prepare(self, demands, day):
+        pass
+
     def calibrated(self, demands, asked, day):
         return asked
 

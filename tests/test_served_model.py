@@ -56,6 +56,18 @@ def test_the_line_of_a_demand_does_not_depend_on_what_else_was_asked(served, cal
     assert (first.late_bias, first.late_weight) == (second.late_bias, second.late_weight)
 
 
+def test_what_was_prepared_is_not_read_again(served, monkeypatch):
+    said = "People who will buy a thing that nobody asked for before"
+    served.prepare([said], LATER)
+    asked = served.uncalibrated([said], LATER)
+    expected = served.read_demands([said], LATER)[0].vector
+    monkeypatch.setattr("model.calibration.reading.Grammar", lambda *_: 1 / 0)
+
+    (found,) = served.calibrated([said], asked, LATER)
+
+    np.testing.assert_array_equal(found.vector, expected)
+
+
 def test_texts_are_encoded_without_the_adapter_by_the_same_weights(plain, served):
     np.testing.assert_array_equal(served.encode_texts(SAID[:1]), plain.encode_texts(SAID[:1]))
     np.testing.assert_array_equal(served.encode_texts(SAID), plain.encode_texts(SAID))
