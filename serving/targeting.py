@@ -109,8 +109,8 @@ class Targeting:
         )
 
     def _asked(self, question: Question, size: int, minimum: float) -> "_Found":
-        """While the demand is encoded, what calibrates it is read; while users are searched, it is calibrated, and what does
-        not need them is reckoned."""
+        """What calibrates a demand is read while it is encoded; it is calibrated, and what needs no users is reckoned,
+        while they are searched."""
         reading, wanted = self.reader.read(question), max(size, self.smallest)
         limits = self._limits(question, reading)
         said = [sentence.text for sentence in reading.asked]
