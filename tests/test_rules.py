@@ -8,11 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_pairs import LATER, all_texts, some_users
 
+from feature_repo.contracts.events import EVENT_SOURCES
 from feature_repo.contracts.templates import text_key
 from feature_repo.contracts.windows import day_number
 from model.rewriting.document import Amount, Behaviour, Comparison, Profile, Rewritten, Window
 from model.rewriting.rules import Rules
 from model.rewriting.topics import Topics, stem
+from serving.conditions import Compiler
+from serving.filters import filters_of
 
 TEXTS = all_texts()
 PROFILE = {"categorical": ["tier", "city"], "numeric": ["age"]}
@@ -68,6 +71,40 @@ def test_a_condition_about_the_past_equals_a_loop_over_the_events(topic, source,
             if (not words or key in meant) and (days is None or day_number(LATER) - day <= days)
         ]
         assert holds == ((len(fitting) >= (least or 1)) != negated)
+
+
+BACK = [LATER - timedelta(days=days) for days in (200, 90, 40, 0)]
+WINDOWS = st.one_of(
+    st.none(),
+    st.builds(Window, within_days=st.integers(1, 200)),
+    st.builds(Window, since=st.sampled_from(BACK[:2]), until=st.sampled_from(BACK[2:])),
+)
+COUNTS = st.one_of(
+    st.none(),
+    st.builds(Comparison, st.sampled_from([">", ">=", "<", "<=", "="]), st.integers(0, 4).map(float)),
+    st.builds(Comparison, st.just("between"), st.just(1.0), st.just(3.0)),
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    topic=st.sampled_from(["garden", "coffee cups", "chairs"]),
+    source=st.sampled_from(["", "bills", "clicks", "visits", "searches"]),
+    negated=st.booleans(),
+    window=WINDOWS,
+    count=COUNTS,
+)
+def test_serving_checks_event_by_event_what_the_evaluation_decides(topic, source, negated, window, count):
+    condition = did(topic, source, negated=negated, window=window, count=count)
+    topics = Topics(np.array(list(map(text_key, TEXTS))), TEXTS, None)
+
+    (rule,) = Compiler(filters_of((), LATER, ()), topics, "EUR").compiled([condition]).rules
+
+    online = [
+        [(name, int(day), int(key)) for name in EVENT_SOURCES for key, day, _ in events(user, name)]
+        for user in range(60)
+    ]
+    assert [rule.holds(own) for own in online] == kept(rules_of(), condition).tolist()
 
 
 def test_days_of_a_calendar_window_are_half_open(rules):
