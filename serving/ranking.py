@@ -21,10 +21,12 @@ from serving.remembered import Everybody, Rows
 from serving.telemetry.stages import stage
 from serving.user_features import OnlineFeatures
 
-SHORTLIST = 4
+SHORTLIST, BY_VECTORS = 4, 16
 FEWEST_LISTED = 1_000
-"""For an audience of k users SHORTLIST k are listed, at least FEWEST_LISTED, where filters, rules or texts may leave
-fewer, or others."""
+"""Where k users are asked for, SHORTLIST k are looked at where filters or rules may leave fewer, and BY_VECTORS k where
+the index lists them; at least FEWEST_LISTED."""
+LONGER = 4
+"""Where too few of a list are left, one so many times as long is tried."""
 ROUNDING = 1e-3
 """In log odds: far above what sums in float32 are off by."""
 CHECKED = 500
@@ -76,37 +78,51 @@ class Ranking:
             found = self._kept(found, size, limits)
             if len(found) == size or complete or length == MOST_USERS or not limits.rules:
                 return found
-            length, ahead = min(MOST_USERS, length * 4), None
+            length, ahead = min(MOST_USERS, LONGER * length), None
 
     def _length(self, size: int, limits: Limits) -> int:
-        """How many are listed: in memory without limits no more than are asked for."""
-        if self.rows.everybody and not limits.condition and not limits.rules:
-            return size
-        return min(MOST_USERS, max(FEWEST_LISTED, SHORTLIST * size))
+        """How many are listed: in memory, without rules, no more than are asked for."""
+        if self.rows.everybody is None:
+            return _longer(size, BY_VECTORS)
+        return _longer(size, SHORTLIST) if limits.rules else size
 
     def _listed(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Listed:
-        """Under a condition those whom the index lists by vectors as well: of the best of everybody few may meet it."""
-        likeliest, whole = self._likeliest(self.rows.everybody, asked, demands, length)
-        if self.rows.everybody and not limits.condition:
-            return likeliest, whole
-        nearest, complete = self._nearest(asked, demands, length, limits)
-        if complete:
-            return nearest, True
-        meeting = self.index.meeting(self.collection, likeliest[:MOST_USERS], limits.condition)
-        return list(dict.fromkeys([*nearest, *meeting])), False
+        everybody = self.rows.everybody
+        if everybody is None:
+            return self._nearest(asked, demands, length, limits)
+        if not limits.condition:
+            return self._best(everybody, self._scores(everybody, asked, demands), length)
+        return self._meeting(everybody, asked, demands, length, limits)
+
+    def _meeting(
+        self, everybody: Everybody, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits
+    ) -> Listed:
+        """Of the best of everybody those who meet the condition; where these are too few, all who meet it; where these
+        are more than Milvus returns, those as well whom the index lists by vectors."""
+        scores, looked_at = self._scores(everybody, asked, demands), _longer(length, SHORTLIST)
+        while True:
+            best, whole = self._best(everybody, scores, looked_at)
+            found = self.index.meeting(self.collection, best[:MOST_USERS], limits.condition)
+            if whole or len(found) >= length:
+                return found, whole
+            if looked_at == MOST_USERS:
+                break
+            looked_at = min(MOST_USERS, LONGER * looked_at)
+        every = self.index.read(self.collection, limits.condition, ["user_id"])
+        if len(every) < MOST_USERS:
+            return [row["user_id"] for row in every], True
+        nearest, _ = self._nearest(asked, demands, _longer(length, BY_VECTORS), limits)
+        return list(dict.fromkeys([*found, *nearest])), False
 
     @stage("search")
-    def _likeliest(
-        self, everybody: Everybody | None, asked: Sequence[Asked], demands: Sequence[Demand], length: int
-    ) -> Listed:
-        """All who may be among the `length` best of everybody, and whether these are all; nobody without memory."""
-        if everybody is None:
-            return [], False
+    def _scores(self, everybody: Everybody, asked: Sequence[Asked], demands: Sequence[Demand]) -> NDArray[np.float64]:
+        return answered(self.model.probabilities, asked, [everybody.nearly(demand) for demand in demands])[0]
+
+    def _best(self, everybody: Everybody, scores: NDArray[np.float64], length: int) -> Listed:
+        """All who may be among the `length` best, and whether these are everybody."""
         names = everybody.names
         if length >= len(names):
             return list(names), True
-        each = [everybody.nearly(demand) for demand in demands]
-        scores, _ = answered(self.model.probabilities, asked, each)
         last = np.partition(scores, -length)[-length]
         return [names[row] for row in np.flatnonzero(scores >= last - ROUNDING).tolist()], False
 
@@ -145,6 +161,10 @@ class Ranking:
             if len(kept) >= size:
                 break
         return ranked.take(np.array(kept[:size], np.int64))
+
+
+def _longer(length: int, times: int) -> int:
+    return min(MOST_USERS, max(FEWEST_LISTED, times * length))
 
 
 def _order(names: Sequence[str], scores: NDArray[np.float64], size: int | None) -> NDArray[np.int64]:

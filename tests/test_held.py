@@ -77,19 +77,47 @@ def test_an_answer_from_memory_is_the_answer_of_the_index(desk, sentence):
     assert desk.lookalike(EVERYBODY[:3], size=9) == seeds
 
 
-@pytest.mark.parametrize("sentence", SENTENCES)
-def test_who_is_likeliest_by_texts_is_found_where_vectors_do_not_show_them(desk, monkeypatch, sentence):
-    order = [user.user_id for user in desk.target(Question(sentence), size=USERS).users]
+@pytest.fixture
+def filtered(desk, monkeypatch):
+    """Who is found in memory, of all but those left out; the order of everybody; with lists of few users."""
+    order = [user.user_id for user in desk.target(Question("picnic"), size=USERS).users]
     filled(desk)
     monkeypatch.setattr("serving.ranking.FEWEST_LISTED", 1)
-    monkeypatch.setattr("serving.ranking.SHORTLIST", 1)
-    monkeypatch.setattr("serving.index.UserIndex.nearest", lambda self, name, vector, k, condition: order[-k:])
+    monkeypatch.setattr("serving.ranking.MOST_USERS", 8)
 
-    def found(**narrowed):
-        return [user.user_id for user in desk.target(Question(sentence, **narrowed), size=4).users]
+    def found(size, without):
+        question = Question("picnic", exclude_users=tuple(without))
+        return [user.user_id for user in desk.target(question, size=size).users]
 
-    assert found() == order[:4]
-    assert set(found(exclude_users=order[:2])).isdisjoint(order[:2])
+    return found, order
+
+
+def test_in_memory_the_best_who_meet_a_filter_are_found_without_a_search(filtered, monkeypatch):
+    found, order = filtered
+    monkeypatch.setattr("serving.index.UserIndex.nearest", lambda *_: 1 / 0)
+
+    assert found(2, order[:2]) == order[2:4]
+    assert found(3, order[:5]) == order[5:8]
+
+
+def test_where_few_of_the_best_meet_a_filter_all_who_do_are_looked_at(filtered, monkeypatch):
+    found, order = filtered
+    monkeypatch.setattr("serving.index.UserIndex.nearest", lambda *_: 1 / 0)
+
+    assert found(3, order[:-5]) == order[-5:-2]
+
+
+def test_where_too_many_to_read_meet_a_filter_the_index_lists_them_as_well(filtered, monkeypatch):
+    found, order = filtered
+    asked = []
+
+    def nearest(self, name, vector, k, condition):
+        asked.append(k)
+        return order[-9:]
+
+    monkeypatch.setattr("serving.index.UserIndex.nearest", nearest)
+
+    assert found(3, order[:9]) == order[-9:-6] and asked == [8]
 
 
 def test_what_is_held_is_not_read_again(desk, monkeypatch):
