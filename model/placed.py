@@ -40,6 +40,13 @@ class Histories:
     def _start_B(self) -> "np.ndarray":
         return np.cumsum(self.length_B) - self.length_B
 
+    def between(self, first: int, end: int) -> "Histories":
+        """Those of the users in these rows, over the very same memory."""
+        length_B = self.length_B[first:end]
+        start = int(self.length_B[:first].sum())
+        own = slice(start, start + int(length_B.sum()))
+        return Histories(self.key_V, self.place_N[own], self.weight_N[own], length_B)
+
     def take(self, row_B: "np.ndarray") -> "Histories":
         """Those of these users, in this order."""
         length_B = self.length_B[row_B]

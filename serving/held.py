@@ -5,8 +5,11 @@ the publication is opened, and go with it. A collection that does not fit into t
 answered from what was met before (serving/remembered.py), and so is whoever was written into it since.
 """
 
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,12 +29,19 @@ _TEXT_BYTES = 3_200
 _COLUMNS = ["user_id", "vector", "text_keys", "text_weights"]
 
 
+_PARTS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+"""So many parts of everybody are scored at once."""
+_SCORING = ThreadPoolExecutor(_PARTS, thread_name_prefix="scoring")
+
+
 class Held:
     """See Rows; `rest` answers for users who are not among these."""
 
     def __init__(self, users: Users, known: Known, rest: Rows) -> None:
         self._users, self._known, self._rest = users, known, rest
         self._row = {user: row for row, user in enumerate(users.names)}
+        bounds = np.linspace(0, len(users.names), _PARTS + 1).astype(int).tolist()
+        self._parts = [(users.vectors[a:b], users.histories.between(a, b)) for a, b in pairwise(bounds)]
 
     @property
     def known(self) -> Known:
@@ -53,8 +63,13 @@ class Held:
         return Users(list(users), self._users.vectors[rows], self._users.histories.take(rows))
 
     def nearly(self, demand: Demand) -> NDArray[np.float64]:
-        products = by_row(self._users.vectors, demand.vector).astype(np.float64)
-        return np.asarray(self._users.histories.nearly(self._known.asked(demand), products))
+        asked = self._known.asked(demand)
+
+        def scored(part: tuple[Vectors, Histories]) -> NDArray[np.float64]:
+            vectors, histories = part
+            return np.asarray(histories.nearly(asked, by_row(vectors, demand.vector).astype(np.float64)))
+
+        return np.concatenate(list(_SCORING.map(scored, self._parts)))
 
 
 def all_rows(index: UserIndex, collection: str, *, megabytes: int, stop: threading.Event) -> Users | None:

@@ -38,3 +38,16 @@ def test_a_model_without_late_interaction_is_its_vectors():
     histories, asked, product_B = people(9, 5, 3)
     plain = Placed(asked.vector_M, histories.key_V, np.zeros(0), np.zeros(0), np.zeros(0), 1.0, 0.0)
     assert histories.nearly(plain, product_B) is product_B
+
+
+@given(st.integers(1, 20), st.data())
+def test_the_histories_of_neighbours_are_theirs(users, data):
+    histories, _, _ = people(users, 30, users)
+    first = data.draw(st.integers(0, users))
+    end = data.draw(st.integers(first, users))
+
+    found, expected = histories.between(first, end), histories.take(np.arange(first, end))
+
+    assert np.shares_memory(found.weight_N, histories.weight_N) or not len(found.weight_N)
+    for part in ("key_V", "place_N", "weight_N", "length_B"):
+        np.testing.assert_array_equal(getattr(found, part), getattr(expected, part))
