@@ -81,7 +81,7 @@ def _events(found: Mapping[str, list[Any]], at: int) -> list[tuple[str, int, int
     events: list[tuple[str, int, int]] = []
     for source, view in _VIEWS.items():
         texts, days = found[f"{view}__{source}_text"][at] or [], found[f"{view}__{source}_day"][at] or []
-        events += [(source, int(day), int(key)) for key, day in zip(texts, days, strict=True) if key]
+        events += [(source, day, key) for key, day in zip(texts, days, strict=True) if key]
     return events
 
 
