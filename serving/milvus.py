@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pymilvus import MilvusClient, MilvusException
+from pymilvus.client.cache import GlobalCache
 
 from serving.errors import IndexLocked, IndexMissing, IndexUnreachable
 from serving.expressions import Expression
@@ -85,6 +86,7 @@ def _version(client: MilvusClient) -> tuple[int, int]:
 
 def _open(file: Path) -> MilvusClient:
     file.parent.mkdir(parents=True, exist_ok=True)
+    GlobalCache.schema.clear()  # pymilvus knows schemas by port, and another file may have had the port of this one
     try:
         with _quiet("milvus_lite.server_manager"):
             return MilvusClient(str(file))

@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from milvus_lite.adapter.grpc import server as lite
+from ports import unused
 
 from feature_repo.contracts.settings import Settings
 from serving.errors import AudienceTooLarge, IndexLocked, IndexMissing, IndexUnreachable
+from serving.facts import Column
 from serving.index import MOST_USERS, open_index
 from serving.rows import Publication, Row
 
@@ -111,6 +115,17 @@ def test_a_collection_is_read_and_written_after_a_restart(tmp_path):
         index.delete("users_a", ["a"])
         assert index.count("users_a") == 2
         assert [h.user_id for h in index.search("users_a", np.ones(3, dtype=np.float32), 5)] == ["c", "b"]
+
+
+def test_a_file_served_at_the_port_of_an_earlier_one_is_written_by_its_own_columns(tmp_path, monkeypatch):
+    start, same = lite.start_server_in_thread, unused()
+    monkeypatch.setattr(lite, "start_server_in_thread", lambda data_dir, host, port: start(data_dir, host, same))
+    age = Column("age", "number", "profile_features", "age")
+    for name, columns in (("earlier", (age,)), ("later", ())):
+        with open_index(Settings(workdir=str(tmp_path / name))) as index:
+            index.create(replace(A, columns=columns))
+            assert index.upsert("users_a", rows({"ada": [1, 0, 0]})) == 1
+            assert index.count("users_a") == 1
 
 
 def test_more_users_than_milvus_returns_are_refused(index):
