@@ -43,7 +43,7 @@ serve: setup ## the page and the API, for the WORKDIR of a finished demo
 	@$(settings) $(in_env) found serve
 
 test: lint browser ## ruff, mypy and every test but the slow ones
-	@$(in_env) pytest -n 2 --dist loadfile -m 'not slow'
+	@$(in_env) pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 .PHONY: browser
 browser:

@@ -1,6 +1,7 @@
 """What tests share: one Spark session, the real lakes where they are, a tiny lake."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,13 @@ os.environ.setdefault("SPARK_CONF_DIR", str(SPARK_CONF_DIR))
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of several workers on the same cores wait for each other
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that wait for a whole served lake come first, then those of most tests: none is left alone at the end."""
+    many = Counter(item.path for item in items)
+    served = {item.path for item in items if "served" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (item.path not in served, -many[item.path]))
 
 
 @pytest.fixture(scope="session")
