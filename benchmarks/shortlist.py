@@ -36,7 +36,7 @@ def main() -> None:
         drawn = [texts[row] for row in np.random.default_rng(0).permutation(len(texts))[:TEXTS]]
         demands = [*drawn, *(scenario.demand for scenario in scenarios)]
         for demand in run.model.read_demands(demands, scenarios[0].cutoff):
-            asked, product_B = known.asked(demand), inner_products(run.users.vectors, demand.vector)
+            asked, product_B = known.asked(demand, histories.place_N), inner_products(run.users.vectors, demand.vector)
             best = first(histories.scores(asked, product_B), given.k)
             shares.append(len(best & first(product_B, LISTED * given.k)) / given.k)
     told = {"k": given.k, "listed": LISTED * given.k, "demands": len(shares)}

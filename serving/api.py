@@ -19,7 +19,7 @@ from serving.answers import (
     RolledBackMessage,
 )
 from serving.desk import Desk
-from serving.messages import LookalikeRequest, PublishRequest, TargetRequest
+from serving.messages import ExplainedLookalike, ExplainedTarget, PublishRequest, TargetRequest
 from serving.problems import documented
 from serving.publish import Published
 from serving.rows import Publication
@@ -46,9 +46,10 @@ TheDesk = Annotated[Desk, Depends(_desk)]
     responses=documented(*_UNREADY, *_MISREAD, *_FILTERED, e.AudienceTooLarge),
     tags=["audiences"],
 )
-def target(asked: TargetRequest, desk: TheDesk) -> Any:
+def target(asked: ExplainedTarget, desk: TheDesk) -> Any:
     """The users who will most probably do what the sentence says, and how it was read."""
-    made = desk.target(asked.question(), size=asked.size, minimum_probability=asked.minimum_probability)
+    likely = asked.minimum_probability
+    made = desk.target(asked.question(), size=asked.size, minimum_probability=likely, explain=asked.explain)
     note(made, size=len(made.users))
     return made
 
@@ -82,9 +83,12 @@ def preview(asked: TargetRequest, desk: TheDesk, caller: TheCaller) -> Any:
     ),
     tags=["audiences"],
 )
-def lookalike(asked: LookalikeRequest, desk: TheDesk) -> Any:
+def lookalike(asked: ExplainedLookalike, desk: TheDesk) -> Any:
     """The users who are like the positive seeds and unlike the negative ones."""
-    made = desk.lookalike(asked.positives, negatives=asked.negatives, question=asked.question(), size=asked.size)
+    question, explain = asked.question(), asked.explain
+    made = desk.lookalike(
+        asked.positives, negatives=asked.negatives, question=question, size=asked.size, explain=explain
+    )
     note(made, size=len(made.users))
     return made
 

@@ -11,6 +11,7 @@ from serving import running
 from serving.filter_text import as_json, read_filter
 from serving.first import first_questions
 from serving.progress import table
+from serving.question import MOST_EXPLAINED
 
 _WIDEST_REASON = 100
 _MOST_TOLD = 3
@@ -26,7 +27,7 @@ def show_target(
     as_document: bool = False,
 ) -> str:
     """The audience of a sentence, as a table, or as the API's JSON."""
-    asked = {"demand": demand, "size": size, **_narrowed(filters, exclude)}
+    asked = {"demand": demand, "size": size, "explain": _explained(size), **_narrowed(filters, exclude)}
     audience = _ask(settings, "target", asked)
     return json.dumps(audience, indent=1) if as_document else render(audience, f"audience for {demand!r}")
 
@@ -51,8 +52,9 @@ def show_lookalike(
     as_document: bool = False,
 ) -> str:
     """The audience of seeds, as a table, or as the API's JSON."""
-    asked = {"positives": list(positives), "negatives": list(negatives), "demand": demand, "size": size}
-    audience = _ask(settings, "lookalike", asked | _narrowed(filters, exclude))
+    seeds = {"positives": list(positives), "negatives": list(negatives), "demand": demand}
+    asked = {**seeds, "size": size, "explain": _explained(size), **_narrowed(filters, exclude)}
+    audience = _ask(settings, "lookalike", asked)
     return (
         json.dumps(audience, indent=1) if as_document else render(audience, f"audience like {', '.join(positives[:5])}")
     )
@@ -108,6 +110,10 @@ def _told(audience: Mapping[str, Any]) -> Iterator[str]:
 def _reason(reasons: Sequence[Mapping[str, Any]]) -> str:
     told = "; ".join(reason["text"] for reason in reasons)
     return told if len(told) <= _WIDEST_REASON else told[: _WIDEST_REASON - 3] + "..."
+
+
+def _explained(size: int) -> int:
+    return min(size, MOST_EXPLAINED)
 
 
 def _narrowed(filters: Sequence[str], exclude: Sequence[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ class Demand(Protocol):
     def vector(self) -> Vectors: ...
 
     @property
+    def late_weight(self) -> float: ...
+
+    @property
     def spread(self) -> float | None: ...
 
 
@@ -35,9 +38,13 @@ class Known(Protocol):
     @property
     def key_V(self) -> NDArray[np.int64]: ...  # noqa: N802
 
-    def asked(self, demand: Any) -> Placed: ...
+    def asked(self, demand: Any, place_N: NDArray[np.int32]) -> Placed: ...  # noqa: N803
 
-    def products(self, demand: Any) -> NDArray[np.float64]: ...
+    def nearly(self, demand: Any) -> Placed: ...
+
+    def hold(self) -> Self: ...
+
+    def products(self, demand: Any, place_N: NDArray[np.int32]) -> NDArray[np.float32]: ...  # noqa: N803
 
 
 class DemandModel(Protocol):
@@ -52,8 +59,6 @@ class DemandModel(Protocol):
     def read_demands(self, demands: Sequence[str], day: date) -> Sequence[Demand]: ...
 
     def uncalibrated(self, demands: Sequence[str], day: date) -> Sequence[Demand]: ...
-
-    def prepare(self, demands: Sequence[str], day: date) -> None: ...
 
     def calibrated(self, demands: Sequence[str], asked: Any, day: date) -> Sequence[Demand]: ...
 

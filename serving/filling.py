@@ -1,5 +1,6 @@
 """Fills memory with the rows of what answers, beside the questions, so that these need no reading."""
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -31,6 +32,7 @@ class Filling:
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
+        gc.unfreeze()
 
     def _fill(self, targeting: Targeting, stop: threading.Event) -> None:
         collection = targeting.publication.collection
@@ -39,10 +41,19 @@ class Filling:
             if users is None:
                 return
             known = targeting.model.known(targeting.vectors, users.histories.key_V)
-            full = replace(targeting, rows=Held(users, known, targeting.rows))
+            full = replace(targeting, rows=Held(users, known.hold(), targeting.rows))
             full.warm()
         except FoundError as error:
             _log.info("memory was not filled", extra={"found": {"collection": collection, "why": str(error)}})
             return
         if not stop.is_set():
             self._exchange(targeting, full)
+            _freeze()
+
+
+def _freeze() -> None:
+    """What answers is there to stay: a collection of garbage that looked at all of it would stop a question for as long
+    as several take."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

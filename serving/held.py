@@ -24,8 +24,8 @@ from serving.remembered import Rows, Users
 _PAGE = 2_000
 _NAME_BYTES = 160
 """What Python takes for a user's id and its place."""
-_TEXT_BYTES = 3_200
-"""A text that is prepared for demands: 384 features in double precision, and its key."""
+_TEXT_BYTES = 1_600
+"""A text that is prepared for demands: 384 features in single precision, its key and its place."""
 _COLUMNS = ["user_id", "vector", "text_keys", "text_weights"]
 
 
@@ -63,7 +63,7 @@ class Held:
         return Users(list(users), self._users.vectors[rows], self._users.histories.take(rows))
 
     def nearly(self, demand: Demand) -> NDArray[np.float64]:
-        asked = self._known.asked(demand)
+        asked = self._known.nearly(demand)
 
         def scored(part: tuple[Vectors, Histories]) -> NDArray[np.float64]:
             vectors, histories = part

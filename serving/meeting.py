@@ -17,18 +17,14 @@ class Meeting:
         self.model, self.demands = model, demands
         self._vectors = vectors
         self._known = {id(known.key_V): known} if known else {}
-        self._asked: dict[tuple[int, int], Placed] = {}
 
     def asked(self, at: int, histories: Histories) -> Placed:
         """What the demand asks of these histories."""
-        name = at, id(histories.key_V)
-        if name not in self._asked:
-            self._asked[name] = self._of(histories).asked(self.demands[at])
-        return self._asked[name]
+        return self._of(histories).asked(self.demands[at], histories.place_N)
 
-    def products(self, at: int, histories: Histories) -> NDArray[np.float64]:
+    def products(self, at: int, histories: Histories) -> NDArray[np.float32]:
         """See model.known_texts.KnownTexts.products, of each text of these histories."""
-        return np.asarray(self._of(histories).products(self.demands[at])[histories.place_N])
+        return self._of(histories).products(self.demands[at], histories.place_N)
 
     def _of(self, histories: Histories) -> Known:
         name = id(histories.key_V)

@@ -7,7 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serving.filters import MOST_FILTERS, MOST_VALUES
 from serving.index import MOST_USERS
-from serving.question import MOST_CHARACTERS, MOST_CONDITIONS, MOST_SENTENCES, Question, question_of
+from serving.question import (
+    EXPLAINED,
+    MOST_CHARACTERS,
+    MOST_CONDITIONS,
+    MOST_EXPLAINED,
+    MOST_SENTENCES,
+    Question,
+    question_of,
+)
 
 Size = Annotated[
     int,
@@ -29,6 +37,15 @@ Demand = Annotated[
 UserId = Annotated[str, Field(min_length=1, max_length=256)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Scalar = bool | Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=1000)]
+
+Explain = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MOST_EXPLAINED,
+        description="so many of the first users have reasons; with 0 nothing says why, not even of the whole audience",
+    ),
+]
 
 MOST_SEEDS = 1000
 MOST_EXCLUDED = 10_000
@@ -79,8 +96,12 @@ class TargetRequest(Request):
     minimum_probability: Probability = 0.0
 
     def question(self) -> Question:
-        asked = self.model_dump(exclude={"size", "minimum_probability"})
+        asked = self.model_dump(include={"demand", "sentences", "conditions", "filters", "exclude_users"})
         return question_of(**asked)
+
+
+class ExplainedTarget(TargetRequest):
+    explain: Explain = EXPLAINED
 
 
 class LookalikeRequest(Request):
@@ -96,6 +117,10 @@ class LookalikeRequest(Request):
     def question(self) -> Question:
         asked = self.model_dump(include={"demand", "filters", "exclude_users"})
         return question_of(**asked)
+
+
+class ExplainedLookalike(LookalikeRequest):
+    explain: Explain = EXPLAINED
 
 
 class PublishRequest(Request):

@@ -13,6 +13,8 @@ from serving.filters import Condition as FilterCondition
 MOST_SENTENCES = 8
 MOST_CONDITIONS = 24
 MOST_CHARACTERS = 1_000
+EXPLAINED, MOST_EXPLAINED = 20, 50
+"""Reasons are for people who read a list: so many users have them unless more are asked for, and at most so many."""
 
 
 @dataclass(frozen=True)

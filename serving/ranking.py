@@ -32,8 +32,15 @@ ROUNDING = 1e-3
 CHECKED = 500
 """So many users' events are read at once."""
 
-Listed = tuple[list[str], bool]
-"""A shortlist, and whether it is everybody within the limits."""
+
+@dataclass(frozen=True)
+class Listed:
+    """A shortlist, and whether it is everybody within the limits. `scores` are nearly those of all users, where all lie
+    in memory."""
+
+    names: list[str]
+    complete: bool
+    scores: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,10 +80,10 @@ class Ranking:
             raise AudienceTooLarge(f"an audience holds at most {MOST_USERS} users, asked for {size}.")
         length = self._length(size, limits)
         while True:
-            users, complete = ahead.result() if ahead else self._listed(asked, meeting.demands, length, limits)
-            found = self._ranked(asked, meeting, users, None if limits.rules else size)
+            listed = ahead.result() if ahead else self._listed(asked, meeting.demands, length, limits)
+            found = self._ranked(asked, meeting, listed.names, None if limits.rules else size)
             found = self._kept(found, size, limits)
-            if len(found) == size or complete or length == MOST_USERS or not limits.rules:
+            if len(found) == size or listed.complete or length == MOST_USERS or not limits.rules:
                 return found
             length, ahead = min(MOST_USERS, LONGER * length), None
 
@@ -101,36 +108,37 @@ class Ranking:
         are more than Milvus returns, those as well whom the index lists by vectors."""
         scores, looked_at = self._scores(everybody, asked, demands), _longer(length, SHORTLIST)
         while True:
-            best, whole = self._best(everybody, scores, looked_at)
-            found = self.index.meeting(self.collection, best[:MOST_USERS], limits.condition)
+            best = self._best(everybody, scores, looked_at)
+            whole, found = best.complete, self.index.meeting(self.collection, best.names[:MOST_USERS], limits.condition)
             if whole or len(found) >= length:
-                return found, whole
+                return Listed(found, whole, scores)
             if looked_at == MOST_USERS:
                 break
             looked_at = min(MOST_USERS, LONGER * looked_at)
         every = self.index.read(self.collection, limits.condition, ["user_id"])
         if len(every) < MOST_USERS:
-            return [row["user_id"] for row in every], True
-        nearest, _ = self._nearest(asked, demands, _longer(length, BY_VECTORS), limits)
-        return list(dict.fromkeys([*found, *nearest])), False
+            return Listed([row["user_id"] for row in every], True, scores)
+        nearest = self._nearest(asked, demands, _longer(length, BY_VECTORS), limits).names
+        return Listed(list(dict.fromkeys([*found, *nearest])), False, scores)
 
     @stage("search")
     def _scores(self, everybody: Everybody, asked: Sequence[Asked], demands: Sequence[Demand]) -> NDArray[np.float64]:
         return answered(self.model.probabilities, asked, [everybody.nearly(demand) for demand in demands])[0]
 
     def _best(self, everybody: Everybody, scores: NDArray[np.float64], length: int) -> Listed:
-        """All who may be among the `length` best, and whether these are everybody."""
+        """All who may be among the `length` best."""
         names = everybody.names
         if length >= len(names):
-            return list(names), True
+            return Listed(list(names), True, scores)
         last = np.partition(scores, -length)[-length]
-        return [names[row] for row in np.flatnonzero(scores >= last - ROUNDING).tolist()], False
+        return Listed([names[row] for row in np.flatnonzero(scores >= last - ROUNDING).tolist()], False, scores)
 
     def _nearest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Listed:
         vectors = [-d.vector if a.negated else d.vector for a, d in zip(asked, demands, strict=True)]
         searches: list[Vectors] = vectors if len(vectors) == 1 else [*vectors, np.mean(vectors, axis=0)]
         found = [self.index.nearest(self.collection, vector, length, limits.condition) for vector in searches]
-        return list(dict.fromkeys(user for users in found for user in users)), min(map(len, found)) < length
+        names = list(dict.fromkeys(user for users in found for user in users))
+        return Listed(names, min(map(len, found)) < length)
 
     @stage("rerank")
     def _ranked(self, asked: Sequence[Asked], meeting: Meeting, listed: list[str], size: int | None) -> Ranked:

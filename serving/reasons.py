@@ -25,8 +25,6 @@ from serving.user_features import OnlineFeatures
 MOST_REASONS = 3
 LEAST_EFFECT = 0.01
 """In log odds. A text that moves a score by less explains nothing."""
-MOST_EXPLAINED = 50
-"""Reasons are for people who read a list; beyond this many users nobody does."""
 
 Array = NDArray[np.float64]
 _EPOCH = date(1970, 1, 1)
@@ -40,9 +38,8 @@ class Reasons:
     features: OnlineFeatures
     gain: float
 
-    def of(self, users: Ranked, asked: Sequence[Asked], meeting: Meeting) -> dict[str, tuple[Reason, ...]]:
+    def of(self, explained: Ranked, asked: Sequence[Asked], meeting: Meeting) -> dict[str, tuple[Reason, ...]]:
         """Per user at most MOST_REASONS texts, the one that moved the score most first."""
-        explained = users[:MOST_EXPLAINED]
         histories = explained.histories
         if not len(histories.place_N):
             return {}

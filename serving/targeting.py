@@ -13,9 +13,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from model.calibration.size import Expected, expected
+from model.calibration.size import Expected
 from model.leave_one_out import fitted_gain
-from model.scores import inner_products
 from serving.audience import (
     Audience,
     Demand,
@@ -29,11 +28,12 @@ from serving.audience import (
 from serving.beside import beside
 from serving.eligibility import Eligibility, Limits
 from serving.errors import AudienceTooLarge, AudienceTooSmall, ContradictingSeeds, NoSeeds, UnknownUsers
+from serving.expecting import of_everybody, of_sample
 from serving.index import MOST_USERS, UserIndex
 from serving.meeting import Meeting
 from serving.preview import curve, deciles, precision
-from serving.question import NO_QUESTION, Asked, Question
-from serving.ranking import Ranking
+from serving.question import EXPLAINED, MOST_EXPLAINED, NO_QUESTION, Asked, Question
+from serving.ranking import Listed, Ranking
 from serving.reading import Reader, Reading
 from serving.reasons import Reasons
 from serving.remembered import Rows, Users
@@ -83,12 +83,15 @@ class Targeting:
     def ranking(self) -> Ranking:
         return Ranking(self.model, self.index, self.publication.collection, self.features, self.rows)
 
-    def target(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Audience:
-        """The `size` likeliest users of those at or above the minimum probability and within the filters."""
+    def target(
+        self, question: Question, *, size: int, minimum_probability: float = 0.0, explain: int = EXPLAINED
+    ) -> Audience:
+        """The `size` likeliest users of those at or above the minimum probability and within the filters; the first of
+        them with reasons. Where none are to be explained, the audience is not either."""
         found = self._asked(question, size, minimum_probability)
-        why = beside(self._why, found.users)
-        answer = self._answered(question, found, found.users)
-        return replace(answer, expected=found.expected, why=why.result())
+        why = beside(self._why, found.users) if explain else None
+        answer = self._answered(question, found, found.users, explain)
+        return replace(answer, expected=found.expected, why=why.result() if why else ())
 
     def preview(self, question: Question, *, size: int, minimum_probability: float = 0.0) -> Preview:
         """What `target` would answer, in figures and with a sample of the users."""
@@ -96,7 +99,7 @@ class Targeting:
         limits = self._limits(question, found.reading)
         probabilities = found.users.probabilities
         mean, interval = precision(probabilities)
-        sample = self._answered(question, found, found.users[:SAMPLED])
+        sample = self._answered(question, found, found.users[:SAMPLED], SAMPLED)
         return Preview(
             audience=replace(sample, expected=found.expected, why=self._why(found.users)),
             size=len(found.users),
@@ -109,20 +112,17 @@ class Targeting:
         )
 
     def _asked(self, question: Question, size: int, minimum: float) -> "_Found":
-        """What calibrates a demand is read while it is encoded; it is calibrated, and what needs no users is reckoned,
-        while they are searched."""
+        """A demand is calibrated while users are searched by its encoding."""
         reading, wanted = self.reader.read(question), max(size, self.smallest)
         limits = self._limits(question, reading)
         said = [sentence.text for sentence in reading.asked]
-        prepared = beside(self.model.prepare, said, self.day)
         with stage("encode"):
             read = self.model.uncalibrated(said, self.day)
         ahead = self.ranking.ahead(reading.asked, read, wanted, limits)
         with stage("calibrate"):
-            prepared.result()
             meeting = self._meeting(self.model.calibrated(said, read, self.day))
-        everybody = self._expected(question, reading, meeting)
         users = self.ranking.best(reading.asked, meeting, wanted, limits, ahead=ahead)
+        everybody = self._expected(question, reading, read, meeting, ahead.result() if ahead else None)
         likely = self.many(users.take(np.flatnonzero(users.probabilities >= minimum)))[:size]
         return _Found(reading, meeting, likely, everybody)
 
@@ -140,18 +140,20 @@ class Targeting:
         return self.eligibility.limits(filters, reading.rules, without=question.exclude_users)
 
     @stage("reasons")
-    def _answered(self, question: Question, found: "_Found", users: Ranked) -> Audience:
+    def _answered(self, question: Question, found: "_Found", users: Ranked, explain: int) -> Audience:
         reading = found.reading
         return replace(
-            self._audience(users, reading.asked, found.meeting, question.demand),
+            self._audience(users, reading.asked, found.meeting, question.demand, explain),
             rewritten=reading.told(self.texts),
             conditions=reading.documents(),
             filters=tuple(dict.fromkeys((*question.filters, *reading.filters))),
         )
 
     @stage("size")
-    def _expected(self, question: Question, reading: Reading, meeting: Meeting) -> Expected | None:
-        """How many users of the index will do it, by a sample of them; of one sentence without filters and rules."""
+    def _expected(
+        self, question: Question, reading: Reading, read: Sequence[Demand], meeting: Meeting, listed: Listed | None
+    ) -> Expected | None:
+        """How many users of the index will do it: of one sentence without filters and rules."""
         if (
             len(meeting.demands) != 1
             or reading.asked[0].negated
@@ -160,15 +162,18 @@ class Targeting:
             or reading.rules
         ):
             return None
-        (demand,), usual = meeting.demands, self._usual
-        if demand.spread is None or not usual.names:
-            return None
-        products = inner_products(usual.vectors, demand.vector)
-        scores = usual.histories.scores(meeting.asked(0, usual.histories), products)
-        return expected(self.model.probabilities(scores), self._everybody, demand.spread)
+        if listed is not None and listed.scores is not None:
+            return of_everybody(listed.scores, read[0], meeting)
+        return of_sample(self._usual, self._everybody, meeting)
 
     def lookalike(
-        self, positives: Sequence[str], *, negatives: Sequence[str] = (), question: Question = NO_QUESTION, size: int
+        self,
+        positives: Sequence[str],
+        *,
+        negatives: Sequence[str] = (),
+        question: Question = NO_QUESTION,
+        size: int,
+        explain: int = EXPLAINED,
     ) -> Audience:
         """The `size` users nearest to the positives and away from the negatives, without the seeds themselves.
 
@@ -188,8 +193,9 @@ class Targeting:
         limits = self.eligibility.limits(question.filters, without=[*given, *question.exclude_users])
         asked, meeting = [Asked(demand)], self._meeting([self._answering(liked, [*disliked, *drawn], demand)])
         users = self.many(self.ranking.best(asked, meeting, max(size, self.smallest), limits))[:size]
-        made = self._audience(users, asked, meeting, question.demand)
-        return replace(made, negatives=tuple(drawn), filters=question.filters, why=self._why(users))
+        made = self._audience(users, asked, meeting, question.demand, explain)
+        why = self._why(users) if explain else ()
+        return replace(made, negatives=tuple(drawn), filters=question.filters, why=why)
 
     def _others(self, positives: list[str]) -> list[str]:
         wanted = NEGATIVES_PER_POSITIVE * len(positives)
@@ -231,8 +237,9 @@ class Targeting:
     def _why(self, users: Ranked) -> tuple[Trait, ...]:
         return self._rest.traits(users.names, users.histories)
 
-    def _audience(self, users: Ranked, asked: Sequence[Asked], meeting: Meeting, demand: str) -> Audience:
-        reasons = Reasons(self.texts, self.features, self._gain).of(users, asked, meeting)
+    def _audience(self, users: Ranked, asked: Sequence[Asked], meeting: Meeting, demand: str, explain: int) -> Audience:
+        explained = users[: min(explain, MOST_EXPLAINED)]
+        reasons = Reasons(self.texts, self.features, self._gain).of(explained, asked, meeting)
         own = zip(users.names, users.scores.tolist(), users.probabilities.tolist(), strict=True)
         members = (Member(user, score, probability, reasons.get(user, ())) for user, score, probability in own)
         return Audience(

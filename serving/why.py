@@ -11,6 +11,7 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from model.placed import Histories, over_one_table
 from model.words import words_of
@@ -27,8 +28,6 @@ MOST_COMPARED = 500
 CHANCE = 0.01
 """How probable it may be that anything at all is told of an audience that is like the rest."""
 PRIOR = 10.0
-_CELLS = 4_000_000
-"""So many cells of users by words are counted at once."""
 
 Counts = NDArray[np.int64]
 
@@ -42,9 +41,9 @@ class Things:
         said = [known.get(key, "") for key in keys.tolist()]
         places: dict[str, int] = {}
         own = [[places.setdefault(word, len(places)) for word in dict.fromkeys(words_of(text))] for text in said]
-        self._sizes = np.array([len(words) for words in own], np.int32)
-        self._starts = np.cumsum(self._sizes, dtype=np.int32) - self._sizes
-        self._words = np.array([at for words in own for at in words], np.int32)
+        words = np.array([at for words in own for at in words], np.int32)
+        ends = np.cumsum([0, *map(len, own)])
+        self._words = csr_array((np.ones(len(words), bool), words, ends), shape=(len(own), len(places)))
         self._unknown = np.array([not text for text in said], bool)
         self._said = (*places, *said)
         self._many = len(places)
@@ -57,19 +56,10 @@ class Things:
         """How many of the users did each thing. A user's texts are distinct; the histories are over the same keys."""
         texts = np.bincount(histories.place_N, minlength=len(self.keys))
         texts[self._unknown] = 0
-        words, rows = np.zeros(self._many, np.int64), np.arange(len(histories))
-        for part in np.array_split(rows, 1 + len(rows) * self._many // _CELLS):
-            words += self._words_of(histories.take(part))
+        ends = np.append(0, np.cumsum(histories.length_B))
+        did = csr_array((np.ones(len(histories.place_N), bool), histories.place_N, ends), (len(histories), len(texts)))
+        words = np.bincount((did @ self._words).indices, minlength=self._many)
         return np.concatenate([words, texts])
-
-    def _words_of(self, histories: Histories) -> Counts:
-        size = self._sizes[histories.place_N]
-        ends = np.cumsum(size)
-        word = self._words[np.repeat(self._starts[histories.place_N] - (ends - size), size) + np.arange(size.sum())]
-        owners = np.repeat(np.arange(len(histories)) * self._many, histories.length_B)
-        has = np.zeros(len(histories) * self._many, bool)
-        has[np.repeat(owners, size) + word] = True
-        return np.asarray(np.count_nonzero(has.reshape(len(histories), self._many), axis=0), np.int64)
 
 
 class Rest:

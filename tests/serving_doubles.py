@@ -40,6 +40,7 @@ def words_vector(text: str) -> np.ndarray:
 class Read:
     vector: np.ndarray
     spread: float | None = None
+    late_weight: float = 1.0
 
 
 @dataclass
@@ -73,19 +74,19 @@ class WordModel:
     def uncalibrated(self, demands, day):
         return self.read_demands(demands, day)
 
-    def prepare(self, demands, day):
-        pass
-
     def calibrated(self, demands, asked, day):
         return asked
 
     def known(self, vectors, keys):
-        none = np.zeros(len(keys))
-        return SimpleNamespace(
-            key_V=keys,
-            asked=lambda demand: Placed.at(self.asked(demand, vectors, keys)),
-            products=lambda demand: none,
-        )
+        def asked(demand, place_N=None):
+            return Placed.at(self.asked(demand, vectors, keys))
+
+        def products(demand, place_N):
+            return np.zeros(len(place_N), np.float32)
+
+        known = SimpleNamespace(key_V=keys, asked=asked, nearly=asked, products=products)
+        known.hold = lambda: known
+        return known
 
     def rescore(self, scores, texts, vectors, demand):
         keys, weights = (np.concatenate([own[part] for own in texts]) for part in (0, 1))

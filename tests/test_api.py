@@ -34,6 +34,7 @@ from serving.ask import render
 from serving.desk import Desk
 from serving.index import open_index
 from serving.publish import publish
+from serving.question import MOST_EXPLAINED
 
 KEY = "open sesame"
 ADMIN = {"Authorization": f"Bearer {KEY}"}
@@ -115,6 +116,21 @@ def test_a_sentence_gives_users_with_probabilities_reasons_and_versions(client):
         assert (reason["text"], reason["source"], reason["count"]) == ("picnic basket", "bills", 1)
         assert reason["last_day"] == "2024-05-31"
         assert 0.01 < reason["probability_effect"] < reason["effect"] < np.log1p(2)
+
+
+def test_so_many_users_are_explained_as_are_asked_for(client):
+    def explained(kind, **asked):
+        audience = client.post(f"/v1/audiences:{kind}", json={"size": len(PICNIC), **asked}).json()
+        return sum(bool(user["reasons"]) for user in audience["users"]), bool(audience["why"])
+
+    assert [explained("target", demand="picnic basket", explain=count) for count in (0, 1, 3)] == [
+        (0, False), (1, True), (3, True),
+    ]  # fmt: skip
+    assert [explained("lookalike", positives=LUNCH[:2], explain=count)[0] for count in (0, 2)] == [0, 2]
+    refused(
+        client.post("/v1/audiences:target", json={"demand": "picnic", "explain": MOST_EXPLAINED + 1}),
+        status=422, code="invalid_request", told="explain",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["target", "preview"])

@@ -1,5 +1,6 @@
 """What answers from memory answers as what reads the index does; it ends with its publication."""
 
+import gc
 import threading
 import time
 from dataclasses import replace
@@ -10,7 +11,10 @@ from audience_doubles import USERS, open_desk, published
 from serving_doubles import DAY, WordModel, bought, embedded, user_name, write_embeddings
 
 from feature_repo.contracts.errors import FoundError
+from model.calibration.line import Line
+from model.vectors import Demand
 from serving.combining import answered
+from serving.expecting import line_between
 from serving.held import Held, all_rows
 from serving.question import Question
 from serving.ranking import ROUNDING
@@ -210,6 +214,38 @@ def test_in_memory_the_scores_of_everybody_are_the_final_ones_but_for_rounding(d
     scores, _ = answered(by.model.probabilities, asked, each)
     final = {user.user_id: user.score for user in members}
     assert dict(zip(everybody.names, scores.tolist(), strict=True)) == pytest.approx(final, abs=ROUNDING / 10)
+
+
+def test_in_memory_the_size_is_that_of_everybody(desk, monkeypatch):
+    read = WordModel.read_demands
+    monkeypatch.setattr(WordModel, "read_demands", lambda *asked: [replace(d, spread=0.4) for d in read(*asked)])
+    members = desk.target(Question("picnic"), size=USERS).users
+    filled(desk)
+    monkeypatch.setattr("serving.targeting.of_sample", lambda *_: 1 / 0)
+
+    expected = desk.target(Question("picnic"), size=5).expected
+
+    assert expected.size == pytest.approx(sum(user.probability for user in members), rel=1e-5)
+    assert expected.low < expected.size < expected.high
+
+
+def test_the_line_between_two_demands_is_that_by_which_one_was_moved():
+    asked, line = Demand(np.array([1, 0.5, -2], np.float32), np.ones(2), 0.3, 0.8), Line(-1.25, 0.75)
+
+    found = line_between(asked, asked.moved(line))
+
+    assert (found.bias, found.slope) == pytest.approx((line.bias, line.slope))
+    assert line_between(asked, asked) == Line()
+
+
+def test_what_answers_from_memory_is_no_longer_searched_for_garbage(desk):
+    filled(desk)
+    desk._filling._thread.join()
+    assert gc.get_freeze_count() > 0
+
+    desk._filling.end()
+
+    assert gc.get_freeze_count() == 0
 
 
 def test_all_who_are_tied_with_the_last_are_listed_and_the_first_by_id_answered(desk, monkeypatch):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from model_pairs import LATER, TOPICS, some_users
 
 from feature_repo.contracts.errors import FoundError
@@ -16,6 +17,20 @@ from model.placed import Histories, Placed, joined, over_one_table
 from model.quick_reading import Encodings, QuickMatcher, QuickUnits
 from model.scores import inner_products
 from model.served import ServedModel
+from model.text_encoder import TextEncoder
+from model.together import FirstAdapted, first_adapted, unadapted
+
+
+@pytest.fixture
+def adapted(calibrated_folder) -> FoundModel:
+    """A model whose adapter says something."""
+    model = FoundModel.from_pretrained(calibrated_folder)
+    with torch.no_grad():
+        for name, weights in model.text.adapted.named_parameters():
+            if "lora_B" in name:
+                weights.normal_(std=0.05, generator=torch.Generator().manual_seed(len(name)))
+    return model
+
 
 SAID = [
     *(f"People who will buy {topic} things" for topic in TOPICS),
@@ -40,7 +55,7 @@ def test_a_demand_is_read_and_calibrated_alike(said, plain, served):
     (expected,), (found,) = plain.read_demands([said], LATER), served.read_demands([said], LATER)
 
     np.testing.assert_allclose(found.vector, expected.vector, rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(found.late, expected.late)
+    np.testing.assert_allclose(found.late, expected.late, atol=1e-6)
     assert (found.late_bias, found.late_weight, found.spread) == pytest.approx(
         (expected.late_bias, expected.late_weight, expected.spread), rel=1e-4
     )
@@ -56,16 +71,62 @@ def test_the_line_of_a_demand_does_not_depend_on_what_else_was_asked(served, cal
     assert (first.late_bias, first.late_weight) == (second.late_bias, second.late_weight)
 
 
-def test_what_was_prepared_is_not_read_again(served, monkeypatch):
-    said = "People who will buy a thing that nobody asked for before"
-    served.prepare([said], LATER)
-    asked = served.uncalibrated([said], LATER)
-    expected = served.read_demands([said], LATER)[0].vector
-    monkeypatch.setattr("model.calibration.reading.Grammar", lambda *_: 1 / 0)
+def test_a_demand_is_encoded_with_the_texts_that_it_is_read_with_in_one_pass(calibrated_folder, monkeypatch):
+    served = ServedModel.from_pretrained(calibrated_folder)
+    said = "People who will buy zithers and quark"
+    (expected,) = FoundModel.from_pretrained(calibrated_folder).read_demands([said], LATER)
+    asked: list[list[str]] = []
+    forward = TextEncoder.forward
+    monkeypatch.setattr(TextEncoder, "forward", lambda self, texts: asked.append(list(texts)) or forward(self, texts))
 
-    (found,) = served.calibrated([said], asked, LATER)
+    (found,) = served.read_demands([said], LATER)
 
-    np.testing.assert_array_equal(found.vector, expected)
+    assert asked == [[served.read(said), "zithers", "quark"]]
+    np.testing.assert_allclose(found.vector, expected.vector, rtol=1e-4, atol=1e-5)
+
+
+def test_a_demand_is_the_same_whatever_is_asked_with_it(served):
+    both, alone = served.uncalibrated(SAID[-3:], LATER), [served.uncalibrated([said], LATER)[0] for said in SAID[-3:]]
+
+    for one, other in zip(both, alone, strict=True):
+        np.testing.assert_array_equal(one.vector, other.vector)
+        np.testing.assert_array_equal(one.late, other.late)
+
+
+def test_only_the_first_of_a_batch_goes_through_the_adapter(adapted):
+    encoder = adapted.text.encoder
+    texts = ["a garden chair", "tea", "a long sentence about nothing at all"]
+
+    together = first_adapted(encoder)(texts).numpy(force=True)
+
+    live = adapted.text.live(texts[:1]).numpy(force=True)
+    assert np.abs(live - unadapted(encoder).encode(texts[:1])).max() > 0.01
+    np.testing.assert_allclose(together, np.concatenate([live, unadapted(encoder).encode(texts[1:])]), atol=1e-6)
+
+
+def test_a_language_model_that_mixes_rows_is_not_asked_for_several_at_once(adapted, monkeypatch):
+    forward = FirstAdapted.forward
+    monkeypatch.setattr(FirstAdapted, "forward", lambda self, rows: forward(self, rows.flip(0)).flip(0))
+
+    assert first_adapted(adapted.text.encoder) is None
+
+
+def test_without_one_pass_for_all_demands_are_read_alike(plain, served, monkeypatch):
+    monkeypatch.setattr(ServedModel, "together", None)
+    expected = plain.read_demands(SAID[:3], LATER)
+
+    for found, one in zip(served.read_demands(SAID[:3], LATER), expected, strict=True):
+        np.testing.assert_allclose(found.vector, one.vector, rtol=1e-4, atol=1e-5)
+
+
+def test_a_sentence_of_a_small_model_is_encoded_by_one_thread(calibrated_folder, monkeypatch):
+    asked: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", asked.append)
+    ServedModel.from_pretrained(calibrated_folder)
+    monkeypatch.setattr("model.served.SMALL", 0)
+    ServedModel.from_pretrained(calibrated_folder)
+
+    assert asked == [1]
 
 
 def test_texts_are_encoded_without_the_adapter_by_the_same_weights(plain, served):
@@ -91,13 +152,25 @@ def test_scores_over_prepared_texts_are_those_of_the_model_bit_by_bit(served, te
     histories = Histories.of(users.texts)
     known = served.known(texts, histories.key_V)
 
-    found = histories.scores(known.asked(demand), inner_products(users.vectors, demand.vector))
+    found = histories.scores(known.asked(demand, histories.place_N), inner_products(users.vectors, demand.vector))
 
     np.testing.assert_array_equal(found, served.score(users, demand, texts))
-    np.testing.assert_array_equal(known.asked(demand).near_V, served.asked(demand, texts, histories.key_V).near_V)
-    moved = demand.moved(Line(0.5, 2.0))
-    np.testing.assert_array_equal(known.asked(moved).near_V, served.asked(moved, texts, histories.key_V).near_V)
-    assert known.nbytes == len(histories.key_V) * texts.vectors.shape[1] * 8
+    everything = np.arange(len(histories.key_V))
+    near_V = served.asked(demand, texts, histories.key_V).near_V
+    for asked in (demand, demand.moved(Line(0.5, 2.0))):
+        np.testing.assert_array_equal(known.asked(asked, everything).near_V, near_V)
+        np.testing.assert_allclose(known.nearly(asked).near_V, near_V, rtol=1e-5)
+
+
+def test_only_texts_that_histories_have_are_reckoned_exactly(served, texts):
+    (demand,) = served.read_demands(SAID[:1], LATER)
+    known, expected = served.known(texts, texts.keys), served.asked(demand, texts, texts.keys).near_V
+
+    for place_N in (np.array([3, 1, 3]), np.array([1, 4])):
+        found = known.asked(demand, place_N).near_V
+        np.testing.assert_array_equal(found[place_N], expected[place_N])
+
+    assert np.flatnonzero(~np.isnan(found)).tolist() == [1, 3, 4]
 
 
 def test_a_model_without_late_interaction_scores_by_its_vectors(trained, texts, monkeypatch):
@@ -107,7 +180,7 @@ def test_a_model_without_late_interaction_scores_by_its_vectors(trained, texts, 
 
     histories = Histories.of([(texts.keys[:2], np.ones(2, np.float32))])
 
-    assert histories.scores(known.asked(demand), np.array([0.25])).tolist() == [0.25]
+    assert histories.scores(known.asked(demand, histories.place_N), np.array([0.25])).tolist() == [0.25]
 
 
 def test_a_text_without_a_vector_is_named(served, texts):
@@ -192,6 +265,21 @@ def test_a_topic_means_the_texts_that_it_does_by_the_plain_code(topic, exact):
 
 def asker(matcher: QuickMatcher):
     return Encodings(encode, matcher.words).later
+
+
+def test_what_was_encoded_beside_a_demand_is_that_demands_alone_for_a_while(monkeypatch):
+    monkeypatch.setattr("model.quick_reading.MOST_READ", 2)
+    encodings = Encodings(encode, ["tea"])
+    assert encodings.unknown(["tea", "box", "box", "lid"]) == ["box", "lid"]
+    beside = np.eye(8, dtype=np.float32)[:1]
+
+    encodings.keep("boxes", ["box"], beside)
+
+    np.testing.assert_array_equal(encodings.of("box", "boxes"), beside[0])
+    np.testing.assert_array_equal(encodings.of("box", "other boxes"), encode(["box"])[0])
+    for other in ("one", "two"):
+        encodings.keep(other, ["box"], beside)
+    np.testing.assert_array_equal(encodings.of("box", "boxes"), encode(["box"])[0])
 
 
 def test_words_are_encoded_once_and_other_texts_when_they_are_met():

@@ -55,10 +55,8 @@ def told_of_one(did: int, members: int, others_did: int, others: int):
     return traits(things, np.array([did, 0]), members, np.array([others_did, 0]), others)
 
 
-@pytest.mark.parametrize("cells", [1, 100, 4_000_000])
 @pytest.mark.parametrize("count", [0, 1, 64, 200])
-def test_counts_are_those_of_a_loop(count, cells, monkeypatch):
-    monkeypatch.setattr("serving.why._CELLS", cells)
+def test_counts_are_those_of_a_loop(count):
     users = drawn(count, seed=count)
 
     found = counted(table(), users)
@@ -71,6 +69,12 @@ def test_counts_are_those_of_a_loop(count, cells, monkeypatch):
         for thing in [*((TEXT, text) for text in texts), *((WORD, word) for word in words)]:
             expected[thing] = expected.get(thing, 0) + 1
     assert found == expected
+
+
+def test_a_word_of_more_texts_than_a_byte_counts_is_one_word():
+    texts = [f"baby item{at:03d}" for at in range(256)]
+
+    assert counted(table(texts), [history(*texts)])[WORD, "baby"] == 1
 
 
 def test_a_text_that_the_day_does_not_hold_is_not_counted():

@@ -13,8 +13,7 @@ from serving.audiences.records import NEGATIVES, POSITIVES, GivenUser, StoredAud
 from serving.audiences.seeds import UNKNOWN
 from serving.audiences.store import AudienceStore
 from serving.desk import Desk
-from serving.question import question_of
-from serving.reasons import MOST_EXPLAINED
+from serving.question import MOST_EXPLAINED, question_of
 from serving.targeting import Targeting
 
 _QUESTION = ("demand", "sentences", "conditions", "filters", "exclude_users")
@@ -43,7 +42,8 @@ def reasons(
             f"{now['collection']} as of {now['ds']} answers."
         )
     asked = asked_again(audience.request, _known(store.given_users(audience.id)))
-    answer = ask(desk, audience.kind, asked | {"size": min(audience.size, MOST_EXPLAINED)}, by)
+    first = {"size": min(audience.size, MOST_EXPLAINED), "explain": MOST_EXPLAINED}
+    answer = ask(desk, audience.kind, asked | first, by)
     found = {user.user_id: user.reasons for user in answer.users}
     exported = (m.user_id for page in store.members(audience.id) for _, m in page if not m.holdout)
     return [(user, found[user]) for user in islice(exported, limit) if user in found]

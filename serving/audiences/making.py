@@ -67,7 +67,7 @@ class Maker:
         diagnosis = self._looked_at(queued.id, asked, by) if queued.kind == "lookalike" else None
         if not self._store.advance(queued.id, LOOKED):
             return
-        answer = ask(self._desk, queued.kind, asked, by)
+        answer = ask(self._desk, queued.kind, asked | {"explain": 1}, by)
         if not self._store.advance(queued.id, ANSWERED):
             return
         counts = self._counting(queued.request, answer)

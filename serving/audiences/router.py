@@ -27,7 +27,7 @@ from serving.audiences.parameters import Id, IdempotencyKey, TheAudiences, Wait,
 from serving.audiences.records import FAILED, UNFINISHED, StoredAudience
 from serving.audiences.service import Audiences
 from serving.problems import documented, problem_response
-from serving.reasons import MOST_EXPLAINED
+from serving.question import MOST_EXPLAINED
 
 MOST_PER_PAGE = 100
 _UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
