@@ -54,6 +54,13 @@ class Histories:
         at_N = np.repeat(self._start_B[row_B] - first_B, length_B) + np.arange(int(length_B.sum()))
         return Histories(self.key_V, self.place_N[at_N], self.weight_N[at_N], length_B)
 
+    def having(self, key_K: "np.ndarray") -> "np.ndarray":
+        """bool [B]: who has a text of one of these keys."""
+        is_one_V = np.isin(self.key_V, key_K)
+        has_B = np.zeros(len(self), bool)
+        has_B[np.searchsorted(np.cumsum(self.length_B), np.flatnonzero(is_one_V[self.place_N]), side="right")] = True
+        return has_B
+
     def scores(self, asked: "Placed", product_B: "np.ndarray") -> "np.ndarray":
         """float64 [B]: the users' scores, from their inner products with the demand's vector."""
         return asked.rescored(product_B, self.place_N, self.weight_N, self.length_B)

@@ -12,15 +12,23 @@ from feature_repo.contracts.user_lists import read_user_list
 from serving.errors import Misconfigured, ServingError
 from serving.expressions import EVERYBODY, Expression, all_of, not_among
 from serving.filters import Condition, Filter, Filters
-from serving.history import AnyRule
+from serving.history import AnyRule, Having, condition_of
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What every user of an audience meets: a condition that the index checks, and rules that are checked on events."""
+    """What every user of an audience meets: a condition on the index's columns, one of each of `texts`, to be none of
+    `without`, and rules that are checked on events."""
 
-    condition: Expression = EVERYBODY
+    facts: Expression = EVERYBODY
+    texts: tuple[tuple[Having, ...], ...] = ()
+    without: tuple[str, ...] = ()
     rules: tuple[AnyRule, ...] = ()
+
+    @property
+    def condition(self) -> Expression:
+        """All but the rules, as the index checks it."""
+        return all_of([self.facts, *map(condition_of, self.texts), not_among(self.without)])
 
 
 class SuppressionList:
@@ -59,7 +67,9 @@ class Eligibility:
             always = self.filters.compiled(self.default)
         except ServingError as error:
             raise Misconfigured(f"default_filters cannot be applied: {error.detail}") from error
-        left_out = not_among(tuple(dict.fromkeys([*self.suppressed.users(), *without])))
-        narrowed = [rule.narrowed() for rule in rules]
-        condition = all_of([always, self.filters.compiled(filters), *narrowed, left_out])
-        return Limits(condition, tuple(rule for rule in rules if not rule.is_simple))
+        return Limits(
+            facts=all_of([always, self.filters.compiled(filters)]),
+            texts=tuple(having for rule in rules if (having := rule.having())),
+            without=tuple(dict.fromkeys([*self.suppressed.users(), *without])),
+            rules=tuple(rule for rule in rules if not rule.is_simple),
+        )

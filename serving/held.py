@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from model.placed import Histories, joined
 from model.quick_reading import by_row
 from serving.audience import Demand, Known, Vectors
+from serving.history import Having
 from serving.index import UserIndex
 from serving.remembered import Rows, Users
 
@@ -70,6 +71,18 @@ class Held:
             return np.asarray(histories.nearly(asked, by_row(vectors, demand.vector).astype(np.float64)))
 
         return np.concatenate(list(_SCORING.map(scored, self._parts)))
+
+    def within(self, texts: Sequence[Sequence[Having]], without: Sequence[str]) -> NDArray[np.int64]:
+        meets = np.ones(len(self.names), bool)
+        meets[[row for user in without if (row := self._row.get(user)) is not None]] = False
+        for one_of in texts:
+            meets &= np.any([self._has(having) for having in one_of], axis=0)
+        return np.flatnonzero(meets)
+
+    def _has(self, having: Having) -> NDArray[np.bool_]:
+        keys = np.array(having.keys, np.int64)
+        has = np.concatenate(list(_SCORING.map(lambda part: part[1].having(keys), self._parts)))
+        return np.asarray(has != having.negated)
 
 
 def all_rows(index: UserIndex, collection: str, *, megabytes: int, stop: threading.Event) -> Users | None:

@@ -1,8 +1,8 @@
 """Rules over what users did: "bought tea in the last 90 days", "never looked at tents", checked event by event.
 
-A rule without a time, a count or a source is exact as a Milvus condition on the keys of a user's texts, so it narrows
-the search itself. Any other is checked on the events that the online store holds of whom the search found; where it
-wants an event, its keys narrow the search as well.
+A rule without a time, a count or a source is exact as a condition on the keys of a user's texts (Milvus', or numpy's
+where all users lie in memory), so it narrows the search itself. Any other is checked on the events that the online
+store holds of whom the search found; where it wants an event, its keys narrow the search as well.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -47,6 +47,18 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Having:
+    """A user has a text of one of these keys, or (negated) has none."""
+
+    keys: tuple[int, ...]
+    negated: bool = False
+
+    def condition(self) -> Expression:
+        contains = "not array_contains_any" if self.negated else "array_contains_any"
+        return expression(f"{contains}(text_keys, {{v0}})", list(self.keys) or [0])
+
+
+@dataclass(frozen=True)
 class AnyRule:
     """One of these is enough."""
 
@@ -59,15 +71,22 @@ class AnyRule:
     def holds(self, events: Sequence[Event]) -> bool:
         return any(rule.holds(events) for rule in self.rules)
 
-    def narrowed(self) -> Expression:
-        """What holds of every user for whom the rule does; empty where that is nothing, exact where `is_simple`."""
-        parts = [_narrowed(rule) for rule in self.rules]
-        return any_of(parts) if all(parts) else Expression()
+    def having(self) -> tuple[Having, ...]:
+        """One of these holds of every user for whom the rule does, and where `is_simple` of no other; empty where texts
+        alone say nothing."""
+        parts = [_having(rule) for rule in self.rules]
+        known = tuple(part for part in parts if part)
+        return known if len(known) == len(parts) else ()
 
 
-def _narrowed(rule: Rule) -> Expression:
-    keys = sorted(rule.keys)
+def condition_of(parts: Sequence[Having]) -> Expression:
+    """One of these is enough; without any everybody."""
+    return any_of(part.condition() for part in parts)
+
+
+def _having(rule: Rule) -> Having | None:
+    keys = tuple(sorted(rule.keys))
     if rule.negated:
-        return expression("not array_contains_any(text_keys, {v0})", keys) if rule.is_simple and keys else Expression()
+        return Having(keys, negated=True) if rule.is_simple and keys else None
     wants_none = rule.counted is not None and rule.counted(0)
-    return Expression() if wants_none else expression("array_contains_any(text_keys, {v0})", keys or [0])
+    return None if wants_none else Having(keys)

@@ -97,19 +97,34 @@ class Ranking:
         everybody = self.rows.everybody
         if everybody is None:
             return self._nearest(asked, demands, length, limits)
-        if not limits.condition:
-            return self._best(everybody, self._scores(everybody, asked, demands), length)
-        return self._meeting(everybody, asked, demands, length, limits)
+        scores = self._scores(everybody, asked, demands)
+        if limits.facts:
+            return self._meeting(everybody, scores, asked, demands, length, limits)
+        return self._best(everybody, scores, self._within(everybody, limits), length)
+
+    def eligible(self, limits: Limits) -> int:
+        """How many users meet the limits but for their rules."""
+        everybody = self.rows.everybody
+        if everybody is None or limits.facts:
+            return self.index.count(self.collection, limits.condition)
+        return len(self._within(everybody, limits))
 
     def _meeting(
-        self, everybody: Everybody, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits
+        self,
+        everybody: Everybody,
+        scores: NDArray[np.float64],
+        asked: Sequence[Asked],
+        demands: Sequence[Demand],
+        length: int,
+        limits: Limits,
     ) -> Listed:
-        """Of the best of everybody those who meet the condition; where these are too few, all who meet it; where these
-        are more than Milvus returns, those as well whom the index lists by vectors."""
-        scores, looked_at = self._scores(everybody, asked, demands), _longer(length, SHORTLIST)
+        """Of the best of everybody those of whom the index says that they meet the facts; where these are too few, all
+        who meet the condition; where these are more than Milvus returns, those as well whom the index lists by vectors.
+        """
+        within, looked_at = self._within(everybody, limits), _longer(length, SHORTLIST)
         while True:
-            best = self._best(everybody, scores, looked_at)
-            whole, found = best.complete, self.index.meeting(self.collection, best.names[:MOST_USERS], limits.condition)
+            best = self._best(everybody, scores, within, looked_at)
+            whole, found = best.complete, self.index.meeting(self.collection, best.names[:MOST_USERS], limits.facts)
             if whole or len(found) >= length:
                 return Listed(found, whole, scores)
             if looked_at == MOST_USERS:
@@ -122,16 +137,22 @@ class Ranking:
         return Listed(list(dict.fromkeys([*found, *nearest])), False, scores)
 
     @stage("search")
+    def _within(self, everybody: Everybody, limits: Limits) -> NDArray[np.int64]:
+        return everybody.within(limits.texts, limits.without)
+
+    @stage("search")
     def _scores(self, everybody: Everybody, asked: Sequence[Asked], demands: Sequence[Demand]) -> NDArray[np.float64]:
         return answered(self.model.probabilities, asked, [everybody.nearly(demand) for demand in demands])[0]
 
-    def _best(self, everybody: Everybody, scores: NDArray[np.float64], length: int) -> Listed:
-        """All who may be among the `length` best."""
-        names = everybody.names
-        if length >= len(names):
-            return Listed(list(names), True, scores)
-        last = np.partition(scores, -length)[-length]
-        return Listed([names[row] for row in np.flatnonzero(scores >= last - ROUNDING).tolist()], False, scores)
+    def _best(
+        self, everybody: Everybody, scores: NDArray[np.float64], within: NDArray[np.int64], length: int
+    ) -> Listed:
+        """All who may be among the `length` best of those at these places."""
+        names, complete = everybody.names, length >= len(within)
+        if not complete:
+            own = scores[within]
+            within = within[own >= np.partition(own, -length)[-length] - ROUNDING]
+        return Listed([names[row] for row in within.tolist()], complete, scores)
 
     def _nearest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Listed:
         vectors = [-d.vector if a.negated else d.vector for a, d in zip(asked, demands, strict=True)]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from model.placed import Histories
 from serving.audience import Demand, Known, Stored, Vectors
+from serving.history import Having
 from serving.index import UserIndex
 from serving.milvus import batches
 from serving.rows import Vector, WeightedTexts
@@ -46,6 +47,10 @@ class Everybody(Protocol):
 
     def nearly(self, demand: Demand) -> NDArray[np.float64]:
         """The scores of all of them but for rounding (model.placed.Histories.nearly)."""
+        ...
+
+    def within(self, texts: Sequence[Sequence[Having]], without: Sequence[str]) -> NDArray[np.int64]:
+        """The places among the names of those who are none of `without` and of whom one of each of `texts` holds."""
         ...
 
 

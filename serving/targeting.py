@@ -103,7 +103,7 @@ class Targeting:
         return Preview(
             audience=replace(sample, expected=found.expected, why=self._why(found.users)),
             size=len(found.users),
-            eligible=self.index.count(self.publication.collection, limits.condition),
+            eligible=self.ranking.eligible(limits),
             eligible_is_upper_bound=bool(limits.rules),
             expected_precision=mean,
             expected_precision_interval=interval,

@@ -14,7 +14,9 @@ from feature_repo.contracts.errors import FoundError
 from model.calibration.line import Line
 from model.vectors import Demand
 from serving.combining import answered
+from serving.eligibility import Limits
 from serving.expecting import line_between
+from serving.expressions import not_among
 from serving.held import Held, all_rows
 from serving.question import Question
 from serving.ranking import ROUNDING
@@ -81,17 +83,34 @@ def test_an_answer_from_memory_is_the_answer_of_the_index(desk, sentence):
     assert desk.lookalike(EVERYBODY[:3], size=9) == seeds
 
 
+@pytest.mark.parametrize(
+    "sentence", ["picnic fans who bought a garden plant", "picnic fans who never bought a cake stand or a lunch bag"]
+)
+def test_what_texts_alone_decide_is_found_in_memory_without_the_index(desk, sentence, monkeypatch):
+    asked = Question(sentence, exclude_users=(user_name(2), "nobody"))
+    before, eligible = desk.target(asked, size=5).users, desk.preview(asked, size=5).eligible
+    assert before and 0 < eligible < USERS
+    filled(desk)
+    for name in ("read", "count", "nearest", "meeting"):
+        monkeypatch.setattr(f"serving.index.UserIndex.{name}", lambda *_: 1 / 0)
+
+    assert desk.target(asked, size=5).users == before
+    assert desk.preview(asked, size=5).eligible == eligible
+
+
 @pytest.fixture
 def filtered(desk, monkeypatch):
-    """Who is found in memory, of all but those left out; the order of everybody; with lists of few users."""
+    """Who is found in memory, of all but those whom a fact of the index leaves out; the order of everybody;
+    with lists of few users."""
     order = [user.user_id for user in desk.target(Question("picnic"), size=USERS).users]
     filled(desk)
     monkeypatch.setattr("serving.ranking.FEWEST_LISTED", 1)
     monkeypatch.setattr("serving.ranking.MOST_USERS", 8)
 
     def found(size, without):
-        question = Question("picnic", exclude_users=tuple(without))
-        return [user.user_id for user in desk.target(question, size=size).users]
+        limits = Limits(facts=not_among(without))
+        monkeypatch.setattr("serving.eligibility.Eligibility.limits", lambda *_, **__: limits)
+        return [user.user_id for user in desk.target(Question("picnic"), size=size).users]
 
     return found, order
 

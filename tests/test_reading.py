@@ -11,7 +11,7 @@ from model.rewriting.topics import Topics, stems
 from serving.conditions import Compiler
 from serving.expressions import EVERYBODY
 from serving.filters import filters_of
-from serving.history import AnyRule, Rule
+from serving.history import AnyRule, Rule, condition_of
 
 ENGLISH = (
     *(
@@ -156,12 +156,16 @@ def test_what_narrows_a_search_holds_of_everybody_for_whom_the_rule_does():
     never, not_lately = Rule("", frozenset({1}), negated=True), Rule("", frozenset({1}), since=5, negated=True)
     few = Rule("", frozenset({1}), counted=lambda n: n < 3)
 
-    assert AnyRule((simple,)).narrowed().bound() == "array_contains_any(text_keys, [1, 2])"
-    assert AnyRule((timed,)).narrowed().bound() == "array_contains_any(text_keys, [1])"
-    assert AnyRule((never,)).narrowed().bound() == "not array_contains_any(text_keys, [1])"
-    assert AnyRule((simple, never)).narrowed().template.count(" or ") == 1
+    assert condition_of(AnyRule((simple,)).having()).bound() == "array_contains_any(text_keys, [1, 2])"
+    assert condition_of(AnyRule((timed,)).having()).bound() == "array_contains_any(text_keys, [1])"
+    assert condition_of(AnyRule((never,)).having()).bound() == "not array_contains_any(text_keys, [1])"
+    assert condition_of(AnyRule((simple, never)).having()).template.count(" or ") == 1
     for open_ended in (not_lately, few):
-        assert AnyRule((open_ended,)).narrowed() == AnyRule((open_ended, simple)).narrowed() == EVERYBODY
+        assert (
+            condition_of(AnyRule((open_ended,)).having())
+            == condition_of(AnyRule((open_ended, simple)).having())
+            == EVERYBODY
+        )
     assert [AnyRule((r,)).is_simple for r in (simple, timed, never, not_lately, few)] == [
         True,
         False,

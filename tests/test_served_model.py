@@ -212,6 +212,14 @@ def test_histories_hold_the_texts_of_their_users_in_any_order():
     assert len(histories.take(np.array([], np.int64))) == 0 == len(Histories.of([]))
 
 
+def test_who_has_one_of_some_texts_is_found_as_a_loop_finds_it():
+    users = weighted(3, lengths=(3, 0, 5, 1, 0, 9, 0))
+
+    for wanted in ([], [7], users[2][0][:2].tolist(), [*users[3][0].tolist(), *users[0][0].tolist(), 1]):
+        expected = [any(key in wanted for key in keys.tolist()) for keys, _ in users]
+        assert Histories.of(users).having(np.array(wanted, np.int64)).tolist() == expected
+
+
 def test_histories_over_several_tables_become_those_over_one():
     parts = [Histories.of(weighted(seed)) for seed in (1, 2)]
 

@@ -8,9 +8,9 @@ from typing import Literal
 from serving.telemetry import metrics, tracing
 
 Stage = Literal["open", "wait", "read", "encode", "calibrate", "search", "rerank", "features", "reasons", "size"]
-"""A publication is opened (model, texts); a question waits for its turn, is read, encoded, calibrated, told its size,
-ranked again and explained. `search` is beside `calibrate` and `size`; `features` is time in the online store, also
-within others."""
+"""A publication is opened (model, texts); a question waits for its turn, is read, encoded, calibrated, ranked again,
+told its size and explained. `search` is beside `calibrate`; `features` is time in the online store, also within others.
+"""
 
 
 @contextmanager
