@@ -1,5 +1,5 @@
-"""A sentence through the adapter, and the texts that it is read with beside it, in one pass of the language model: of
-one sentence the time is that of reading the weights, which are then read once for all.
+"""A sentence through the adapter, and the texts that it is read with beside it, in one pass of the language model: its
+weights are read once for all of them, and reading them is much of the time that a sentence takes.
 
 Shape suffixes: N texts, E encoder width.
 """
