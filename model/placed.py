@@ -69,13 +69,16 @@ class Histories:
         """float64 [B]: the scores but for sums in float32, of all users in one pass of compiled code."""
         if not len(asked.floor_H):
             return product_B
-        return asked.of_sums(product_B, (self._matrix_BV @ asked.near_V.astype(np.float32)).astype(np.float64))
+        return asked.of_sums(product_B, (self._weight_BV @ asked.near_V.astype(np.float32)).astype(np.float64))
+
+    def matrix(self, value_N: "np.ndarray") -> csr_array:
+        """[B, V]: a value for each text that a user has, over the very memory of the histories."""
+        end_B = np.append(0, np.cumsum(self.length_B)).astype(self.place_N.dtype)
+        return csr_array((value_N, self.place_N, end_B), shape=(len(self), len(self.key_V)))
 
     @cached_property
-    def _matrix_BV(self) -> csr_array:
-        """The weights, over the very memory of the histories."""
-        end_B = np.append(0, np.cumsum(self.length_B)).astype(self.place_N.dtype)
-        return csr_array((self.weight_N, self.place_N, end_B), shape=(len(self), len(self.key_V)))
+    def _weight_BV(self) -> csr_array:
+        return self.matrix(self.weight_N)
 
 
 def over_one_table(*several: Histories) -> list[Histories]:

@@ -56,8 +56,7 @@ class Things:
         """How many of the users did each thing. A user's texts are distinct; the histories are over the same keys."""
         texts = np.bincount(histories.place_N, minlength=len(self.keys))
         texts[self._unknown] = 0
-        ends = np.append(0, np.cumsum(histories.length_B))
-        did = csr_array((np.ones(len(histories.place_N), bool), histories.place_N, ends), (len(histories), len(texts)))
+        did = histories.matrix(np.ones(len(histories.place_N), bool))
         words = np.bincount((did @ self._words).indices, minlength=self._many)
         return np.concatenate([words, texts])
 

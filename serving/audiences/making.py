@@ -67,6 +67,7 @@ class Maker:
         diagnosis = self._looked_at(queued.id, asked, by) if queued.kind == "lookalike" else None
         if not self._store.advance(queued.id, LOOKED):
             return
+        # Reasons of users are not stored, what sets the audience apart is: an answer that explains nobody has neither.
         answer = ask(self._desk, queued.kind, asked | {"explain": 1}, by)
         if not self._store.advance(queued.id, ANSWERED):
             return
