@@ -2,12 +2,12 @@
 
     python benchmarks/serving_latency.py WORKDIR [--uri http://127.0.0.1:19530] [--users 100000] [--out FILE]
 
-Users are like those of WORKDIR (a finished run; `python -m model.shorten --size 256` first for vectors of 256 + 2),
-with their weighted texts, of whom those that WORKDIR holds have features online; questions are its texts, asked once
-each way in a random order. The same collection, search parameters and encoder for all, once the server has read all
-users into memory. The bare search is asked twice: in this process, where the encoder has the one thread that the desk
-gives it, and in one of its own, where torch takes the threads it takes. Then --clients ask by HTTP for --seconds, and
-five times as many.
+Users are like those of WORKDIR (a finished run; for vectors of 256 + 2 first `python -m model.shorten --size 256`,
+`python -m model.calibration` and `spark-submit spark_jobs/embed_users.py --ds DAY`), with their weighted texts, of whom
+those that WORKDIR holds have features online; questions are its texts, asked once each way in a random order. The same
+collection, search parameters and encoder for all, once the server has read all users into memory. The bare search is
+asked twice: in this process, where the encoder has the one thread that the desk gives it, and in one of its own, where
+torch takes the threads it takes. Then --clients ask by HTTP for --seconds, and five times as many.
 Without --uri: Milvus Lite. A server in a wheel: see benchmarks/ann_recall.py.
 """
 
@@ -50,7 +50,7 @@ from serving.telemetry.metrics import STAGE_SECONDS
 TARGETS = {"p50": 1.3, "p99": 2.0}
 QUANTILES = {"p50": 0.5, "p99": 0.99}
 BARE = ("bare", "bare apart")
-WAYS = 5
+ASKED_OF_DESK = ("desk", "desk with reasons", "http with reasons")
 WARM, RECALLED = 10, 10
 MOST_SECONDS = 600
 Ask = Callable[[str], object]
@@ -120,8 +120,8 @@ def bare(source: Real, opened: Callable[[], AbstractContextManager[MilvusClient]
 def answer_bare(workdir: Path, uri: str, k: int, asked: Connection) -> None:
     client = MilvusClient(uri)
     ask = bare(real(workdir), lambda: nullcontext(client), k)
-    while sentence := asked.recv():
-        ask(sentence)
+    while True:
+        ask(asked.recv())
         asked.send(True)
 
 
@@ -137,9 +137,11 @@ def bare_apart(workdir: Path, uri: str, k: int) -> Iterator[Ask]:
         ours.send(sentence)
         return ours.recv()
 
-    yield ask
-    ours.send("")
-    process.join()
+    try:
+        yield ask
+    finally:
+        process.terminate()
+        process.join()
 
 
 def timed(asks: dict[str, Ask], sentences: list[str]) -> dict[str, list[float]]:
@@ -243,7 +245,6 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     source = real(given.workdir)
     settings = linked(source, folder, given.uri)
     fill(source, settings, rows(source, given.users))
-    sentences = source.sentences(WAYS * (given.questions + WARM), seed=2)
     desk = open_desk(settings)
     with ExitStack() as stack:
         url = stack.enter_context(serving(settings, desk))
@@ -256,16 +257,17 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
         asks: dict[str, Ask] = {
             "bare": bare(source, desk.ready().index.milvus.client, given.k),
-            "desk": lambda sentence: desk.target(Question(sentence), size=given.k, explain=0),
-            "desk with reasons": lambda sentence: desk.target(Question(sentence), size=given.k),
-            "http with reasons": by_http,
+            ASKED_OF_DESK[0]: lambda sentence: desk.target(Question(sentence), size=given.k, explain=0),
+            ASKED_OF_DESK[1]: lambda sentence: desk.target(Question(sentence), size=given.k),
+            ASKED_OF_DESK[2]: by_http,
         }
         if given.uri:  # a Milvus Lite file has one process
             asks["bare apart"] = stack.enter_context(bare_apart(given.workdir, given.uri, given.k))
+        sentences = source.sentences(len(asks) * (given.questions + WARM), seed=2)
         filled = wait_for_memory(desk)
         began = stages()
         found = compared(timed(asks, sentences))
-        asked = 3 * len(sentences) // WAYS
+        asked = len(ASKED_OF_DESK) * len(sentences) // len(asks)
         spent = {name: round((total - began.get(name, 0.0)) / asked * 1000, 2) for name, total in stages().items()}
         recalled = recall(desk, [name_of(at) for at in range(given.users)], sentences[:RECALLED], given.k)
         calm = crowd(url, sentences, given.k, given.clients, given.seconds)
