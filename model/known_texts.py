@@ -8,6 +8,7 @@ Shape suffixes: V distinct texts, E encoder width, M width of the text part, H f
 
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
@@ -25,6 +26,11 @@ CHUNK = 256
 """So many texts in double precision, in memory of their own: they stay in a processor's cache, and no page is new."""
 MOST_MET = 16
 """Of so many sentences it is kept how near texts are."""
+
+
+_PARTS = 2
+_BESIDE = ThreadPoolExecutor(_PARTS, thread_name_prefix="cosines")
+"""So many parts of the texts are measured at once."""
 
 
 class Late:
@@ -75,7 +81,9 @@ class KnownTexts:
         wanted_V = np.zeros(len(near_V), bool)
         wanted_V[place_N] = True
         place_K = np.flatnonzero(wanted_V & np.isnan(near_V))
-        near_V[place_K] = self._late.near(self._cosines(place_K, demand.late.astype(np.float64)))
+        unit_E = demand.late.astype(np.float64)
+        halves = _BESIDE.map(lambda half_K: self._cosines(half_K, unit_E), np.array_split(place_K, _PARTS))
+        near_V[place_K] = self._late.near(np.concatenate(list(halves)))
         return self._late.placed(demand, self.key_V, near_V)
 
     def nearly(self, demand: Demand) -> Placed:

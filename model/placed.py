@@ -36,10 +36,6 @@ class Histories:
     def __len__(self) -> int:
         return len(self.length_B)
 
-    @cached_property
-    def _start_B(self) -> "np.ndarray":
-        return np.cumsum(self.length_B) - self.length_B
-
     def between(self, first: int, end: int) -> "Histories":
         """Those of the users in these rows, over the very same memory."""
         length_B = self.length_B[first:end]
@@ -49,10 +45,8 @@ class Histories:
 
     def take(self, row_B: "np.ndarray") -> "Histories":
         """Those of these users, in this order."""
-        length_B = self.length_B[row_B]
-        first_B = np.cumsum(length_B) - length_B
-        at_N = np.repeat(self._start_B[row_B] - first_B, length_B) + np.arange(int(length_B.sum()))
-        return Histories(self.key_V, self.place_N[at_N], self.weight_N[at_N], length_B)
+        taken = self.weight_BV[row_B]
+        return Histories(self.key_V, taken.indices, taken.data, self.length_B[row_B])
 
     def having(self, key_K: "np.ndarray") -> "np.ndarray":
         """bool [B]: who has a text of one of these keys."""
@@ -69,7 +63,7 @@ class Histories:
         """float64 [B]: the scores but for sums in float32, of all users in one pass of compiled code."""
         if not len(asked.floor_H):
             return product_B
-        return asked.of_sums(product_B, (self._weight_BV @ asked.near_V.astype(np.float32)).astype(np.float64))
+        return asked.of_sums(product_B, (self.weight_BV @ asked.near_V.astype(np.float32)).astype(np.float64))
 
     def matrix(self, value_N: "np.ndarray") -> csr_array:
         """[B, V]: a value for each text that a user has, over the very memory of the histories."""
@@ -77,7 +71,8 @@ class Histories:
         return csr_array((value_N, self.place_N, end_B), shape=(len(self), len(self.key_V)))
 
     @cached_property
-    def _weight_BV(self) -> csr_array:
+    def weight_BV(self) -> csr_array:
+        """[B, V]"""
         return self.matrix(self.weight_N)
 
 

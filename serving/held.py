@@ -7,14 +7,15 @@ answered from what was met before (serving/remembered.py), and so is whoever was
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.bounds import Bounds, Crowd, nearest
 from model.placed import Histories, joined
 from model.quick_reading import by_row
 from serving.audience import Demand, Known, Vectors
@@ -30,8 +31,10 @@ _TEXT_BYTES = 1_600
 _COLUMNS = ["user_id", "vector", "text_keys", "text_weights"]
 
 
-_PARTS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
-"""So many parts of everybody are scored at once."""
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_PARTS = max(1, min(8, _CORES - 1))
+"""So many parts of everybody are scored at once: a processor is left to what is reckoned beside it."""
+A = TypeVar("A")
 _SCORING = ThreadPoolExecutor(_PARTS, thread_name_prefix="scoring")
 
 
@@ -41,8 +44,11 @@ class Held:
     def __init__(self, users: Users, known: Known, rest: Rows) -> None:
         self._users, self._known, self._rest = users, known, rest
         self._row = {user: row for row, user in enumerate(users.names)}
-        bounds = np.linspace(0, len(users.names), _PARTS + 1).astype(int).tolist()
-        self._parts = [(users.vectors[a:b], users.histories.between(a, b)) for a, b in pairwise(bounds)]
+        ends = np.linspace(0, len(users.names), _PARTS + 1).astype(int).tolist()
+        parts = [(users.vectors[a:b], users.histories.between(a, b)) for a, b in pairwise(ends)]
+        self._crowds = list(_SCORING.map(lambda part: Crowd(*part), parts))
+        self._having_V = np.sum([crowd.having_V for crowd in self._crowds], axis=0)
+        self._weight_V = np.sum([crowd.weight_V for crowd in self._crowds], axis=0)
 
     @property
     def known(self) -> Known:
@@ -63,14 +69,23 @@ class Held:
             return self._rest.of(users)
         return Users(list(users), self._users.vectors[rows], self._users.histories.take(rows))
 
+    def between(self, demand: Demand) -> Bounds:
+        asked = self._known.nearly(demand)
+        near = nearest(asked.near_V, self._having_V, self._weight_V)
+
+        def between(crowd: Crowd) -> Bounds:
+            return crowd.bounds(asked, near, by_row(crowd.vector_BM, demand.vector))
+
+        return Bounds.joined(self._each(between))
+
     def nearly(self, demand: Demand) -> NDArray[np.float64]:
         asked = self._known.nearly(demand)
 
-        def scored(part: tuple[Vectors, Histories]) -> NDArray[np.float64]:
-            vectors, histories = part
-            return np.asarray(histories.nearly(asked, by_row(vectors, demand.vector).astype(np.float64)))
+        def scored(crowd: Crowd) -> NDArray[np.float64]:
+            products = by_row(crowd.vector_BM, demand.vector).astype(np.float64)
+            return np.asarray(crowd.histories.nearly(asked, products))
 
-        return np.concatenate(list(_SCORING.map(scored, self._parts)))
+        return np.concatenate(self._each(scored))
 
     def within(self, texts: Sequence[Sequence[Having]], without: Sequence[str]) -> NDArray[np.int64]:
         meets = np.ones(len(self.names), bool)
@@ -79,9 +94,14 @@ class Held:
             meets &= np.any([self._has(having) for having in one_of], axis=0)
         return np.flatnonzero(meets)
 
+    def _each(self, function: Callable[[Crowd], A]) -> list[A]:
+        if len(self._crowds) == 1:
+            return [function(self._crowds[0])]
+        return list(_SCORING.map(function, self._crowds))
+
     def _has(self, having: Having) -> NDArray[np.bool_]:
         keys = np.array(having.keys, np.int64)
-        has = np.concatenate(list(_SCORING.map(lambda part: part[1].having(keys), self._parts)))
+        has = np.concatenate(self._each(lambda crowd: crowd.histories.having(keys)))
         return np.asarray(has != having.negated)
 
 

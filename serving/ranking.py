@@ -3,7 +3,7 @@ texts. Where all users lie in memory nearly their scores make the list; else the
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ from serving.eligibility import Limits
 from serving.errors import AudienceTooLarge
 from serving.index import MOST_USERS, UserIndex
 from serving.meeting import Meeting
+from serving.nearly import Nearly
 from serving.question import Asked
-from serving.remembered import Everybody, Rows
+from serving.remembered import Everybody, Rows, Users
 from serving.telemetry.stages import stage
 from serving.user_features import OnlineFeatures
 
@@ -27,20 +28,21 @@ FEWEST_LISTED = 1_000
 the index lists them; at least FEWEST_LISTED."""
 LONGER = 4
 """Where too few of a list are left, one so many times as long is tried."""
-ROUNDING = 1e-3
-"""In log odds: far above what sums in float32 are off by."""
+UNSURE = 2_000
+"""To score so many more than are asked for costs as much as to read all histories for a shorter list."""
 CHECKED = 500
 """So many users' events are read at once."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A shortlist, and whether it is everybody within the limits. `scores` are nearly those of all users, where all lie
-    in memory."""
+    """A shortlist, and whether it is everybody within the limits; from scores of everybody, where all lie in memory."""
 
     names: list[str]
     complete: bool
-    scores: NDArray[np.float64] | None = None
+    of: Nearly | None = None
+    users: Users | None = None
+    """Those of these names, where they are read already."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Ranking:
         would not."""
         if len(asked) != 1 or size > MOST_USERS:
             return None
-        return beside(self._listed, asked, demands, self._length(size, limits), limits)
+        length = self._length(size, limits)
+        return beside(lambda: self._read(self._listed(asked, demands, length, limits), demands[0]))
 
     def best(
         self,
@@ -81,7 +84,8 @@ class Ranking:
         length = self._length(size, limits)
         while True:
             listed = ahead.result() if ahead else self._listed(asked, meeting.demands, length, limits)
-            found = self._ranked(asked, meeting, listed.names, None if limits.rules else size)
+            users = listed.users or self.rows.of(listed.names)
+            found = self._ranked(asked, meeting, users, None if limits.rules else size)
             found = self._kept(found, size, limits)
             if len(found) == size or listed.complete or length == MOST_USERS or not limits.rules:
                 return found
@@ -97,10 +101,10 @@ class Ranking:
         everybody = self.rows.everybody
         if everybody is None:
             return self._nearest(asked, demands, length, limits)
-        scores = self._scores(everybody, asked, demands)
+        nearly = Nearly(everybody, asked, demands, self.model.probabilities)
         if limits.facts:
-            return self._meeting(everybody, scores, asked, demands, length, limits)
-        return self._best(everybody, scores, self._within(everybody, limits), length)
+            return self._meeting(nearly, length, limits)
+        return self._best(nearly, self._within(everybody, limits), length)
 
     def eligible(self, limits: Limits) -> int:
         """How many users meet the limits but for their rules."""
@@ -109,50 +113,33 @@ class Ranking:
             return self.index.count(self.collection, limits.condition)
         return len(self._within(everybody, limits))
 
-    def _meeting(
-        self,
-        everybody: Everybody,
-        scores: NDArray[np.float64],
-        asked: Sequence[Asked],
-        demands: Sequence[Demand],
-        length: int,
-        limits: Limits,
-    ) -> Listed:
+    def _meeting(self, nearly: Nearly, length: int, limits: Limits) -> Listed:
         """Of the best of everybody those of whom the index says that they meet the facts; where these are too few, all
         who meet the condition; where these are more than Milvus returns, those as well whom the index lists by vectors.
         """
-        within, looked_at = self._within(everybody, limits), _longer(length, SHORTLIST)
+        within, looked_at = self._within(nearly.everybody, limits), _longer(length, SHORTLIST)
         while True:
-            best = self._best(everybody, scores, within, looked_at)
+            best = self._best(nearly, within, looked_at)
             whole, found = best.complete, self.index.meeting(self.collection, best.names[:MOST_USERS], limits.facts)
             if whole or len(found) >= length:
-                return Listed(found, whole, scores)
+                return Listed(found, whole, nearly)
             if looked_at == MOST_USERS:
                 break
             looked_at = min(MOST_USERS, LONGER * looked_at)
         every = self.index.read(self.collection, limits.condition, ["user_id"])
         if len(every) < MOST_USERS:
-            return Listed([row["user_id"] for row in every], True, scores)
-        nearest = self._nearest(asked, demands, _longer(length, BY_VECTORS), limits).names
-        return Listed(list(dict.fromkeys([*found, *nearest])), False, scores)
+            return Listed([row["user_id"] for row in every], True, nearly)
+        nearest = self._nearest(nearly.asked, nearly.demands, _longer(length, BY_VECTORS), limits).names
+        return Listed(list(dict.fromkeys([*found, *nearest])), False, nearly)
+
+    def _best(self, nearly: Nearly, within: NDArray[np.int64], length: int) -> Listed:
+        names = nearly.everybody.names
+        best = nearly.best(within, length, min(length + UNSURE, MOST_USERS))
+        return Listed([names[row] for row in best.tolist()], length >= len(within), nearly)
 
     @stage("search")
     def _within(self, everybody: Everybody, limits: Limits) -> NDArray[np.int64]:
         return everybody.within(limits.texts, limits.without)
-
-    @stage("search")
-    def _scores(self, everybody: Everybody, asked: Sequence[Asked], demands: Sequence[Demand]) -> NDArray[np.float64]:
-        return answered(self.model.probabilities, asked, [everybody.nearly(demand) for demand in demands])[0]
-
-    def _best(
-        self, everybody: Everybody, scores: NDArray[np.float64], within: NDArray[np.int64], length: int
-    ) -> Listed:
-        """All who may be among the `length` best of those at these places."""
-        names, complete = everybody.names, length >= len(within)
-        if not complete:
-            own = scores[within]
-            within = within[own >= np.partition(own, -length)[-length] - ROUNDING]
-        return Listed([names[row] for row in within.tolist()], complete, scores)
 
     def _nearest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Listed:
         vectors = [-d.vector if a.negated else d.vector for a, d in zip(asked, demands, strict=True)]
@@ -162,9 +149,16 @@ class Ranking:
         return Listed(names, min(map(len, found)) < length)
 
     @stage("rerank")
-    def _ranked(self, asked: Sequence[Asked], meeting: Meeting, listed: list[str], size: int | None) -> Ranked:
-        """The `size` best of the listed users; None takes all."""
-        users = self.rows.of(listed)
+    def _read(self, listed: Listed, demand: Demand) -> Listed:
+        """With the users, and with how near their texts are to a demand that is yet to be calibrated."""
+        users = self.rows.of(listed.names)
+        if self.rows.known is not None and users.histories.key_V is self.rows.known.key_V:
+            self.rows.known.asked(demand, users.histories.place_N)
+        return replace(listed, users=users)
+
+    @stage("rerank")
+    def _ranked(self, asked: Sequence[Asked], meeting: Meeting, users: Users, size: int | None) -> Ranked:
+        """The `size` best of these users; None takes all."""
         histories = users.histories
         if not users.names:
             return Ranked([], *(np.zeros(0),) * 2, np.zeros((len(asked), 0)), histories, np.zeros(0, np.int64))
@@ -201,5 +195,5 @@ def _order(names: Sequence[str], scores: NDArray[np.float64], size: int | None) 
     rows = np.arange(len(scores))
     if size is not None and size < len(scores):
         rows = np.flatnonzero(scores >= np.partition(scores, -size)[-size])
-    own = scores.tolist()
-    return np.array(sorted(rows.tolist(), key=lambda row: (-own[row], names[row]))[:size], np.int64)
+    by_name = np.array([names[row] for row in rows.tolist()])
+    return rows[np.lexsort((by_name, -scores[rows]))][:size]

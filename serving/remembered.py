@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model.bounds import Bounds
 from model.placed import Histories
 from serving.audience import Demand, Known, Stored, Vectors
 from serving.history import Having
@@ -44,6 +45,10 @@ class Everybody(Protocol):
 
     @property
     def names(self) -> Sequence[str]: ...
+
+    def between(self, demand: Demand) -> Bounds:
+        """Between which values the scores of all of them are (model.bounds)."""
+        ...
 
     def nearly(self, demand: Demand) -> NDArray[np.float64]:
         """The scores of all of them but for rounding (model.placed.Histories.nearly)."""

@@ -162,8 +162,8 @@ class Targeting:
             or reading.rules
         ):
             return None
-        if listed is not None and listed.scores is not None:
-            return of_everybody(listed.scores, read[0], meeting)
+        if listed is not None and listed.of is not None:
+            return of_everybody(listed.of.scores, read[0], meeting)
         return of_sample(self._usual, self._everybody, meeting)
 
     def lookalike(

@@ -11,6 +11,7 @@ from audience_doubles import USERS, open_desk, published
 from serving_doubles import DAY, WordModel, bought, embedded, user_name, write_embeddings
 
 from feature_repo.contracts.errors import FoundError
+from model.bounds import Bounds
 from model.calibration.line import Line
 from model.vectors import Demand
 from serving.combining import answered
@@ -18,8 +19,8 @@ from serving.eligibility import Limits
 from serving.expecting import line_between
 from serving.expressions import not_among
 from serving.held import Held, all_rows
+from serving.nearly import ROUNDING
 from serving.question import Question
-from serving.ranking import ROUNDING
 from serving.remembered import Remembered
 
 EVERYBODY = [user_name(at) for at in range(USERS)]
@@ -267,9 +268,47 @@ def test_what_answers_from_memory_is_no_longer_searched_for_garbage(desk):
     assert gc.get_freeze_count() == 0
 
 
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_bounds_that_tell_little_make_no_other_answer(desk, sentence, monkeypatch):
+    order = desk.target(Question(sentence), size=USERS).users
+    filled(desk)
+    closely: list[Demand] = []
+    nearly = Held.nearly
+    monkeypatch.setattr(Held, "nearly", lambda self, demand: closely.append(demand) or nearly(self, demand))
+    between = Held.between
+
+    def loose(self, demand):
+        found = between(self, demand)
+        return Bounds(found.likely_B, found.low_B - 1, found.high_B + 1)
+
+    monkeypatch.setattr(Held, "between", loose)
+    answers = [desk.target(Question(sentence), size=4).users]
+    monkeypatch.setattr("serving.ranking.UNSURE", 0)
+    answers += [desk.target(Question(sentence), size=4).users]
+
+    assert answers == [order[:4]] * 2
+    assert closely
+
+
+def test_of_a_single_sentence_histories_are_not_read_in_full(desk, monkeypatch):
+    filled(desk)
+    monkeypatch.setattr(Held, "nearly", lambda *_: 1 / 0)
+
+    assert len(desk.target(Question("picnic"), size=4).users) == 4
+
+
+def test_a_server_hastens_its_model(desk, monkeypatch):
+    hastened: list[WordModel] = []
+    monkeypatch.setattr(WordModel, "hasten", lambda self: hastened.append(self))
+
+    filled(desk)
+
+    assert hastened == [desk.ready().model]
+
+
 def test_all_who_are_tied_with_the_last_are_listed_and_the_first_by_id_answered(desk, monkeypatch):
     filled(desk)
-    monkeypatch.setattr("serving.held.Held.nearly", lambda self, demand: np.zeros(len(self.names)))
+    monkeypatch.setattr("serving.held.Held.between", lambda self, demand: Bounds(*[np.zeros(len(self.names))] * 3))
     monkeypatch.setattr("model.placed.Histories.scores", lambda self, asked, products: np.zeros(len(self)))
 
     assert [user.user_id for user in desk.target(Question("picnic"), size=4).users] == EVERYBODY[:4]

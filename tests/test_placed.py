@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.placed import Histories, Placed
-from serving.ranking import ROUNDING
+from serving.nearly import ROUNDING
 
 
 def people(users, texts, seed):
