@@ -1,17 +1,19 @@
 """What calibration reads of a demand, prepared once: the numbers of model/calibration, to rounding, in less time.
 
-The words of a lake's units are encoded when a model is opened, other texts together with the demand that has them
-(model/together.py), or else when they are met.
+The words of a lake's units are encoded when a model is opened, those that a demand has together, and any
+other when it is met.
 
 Shape suffixes: N past users, V texts of futures, T those that they have, K occurrences of units, U units, E encoder
 width.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property, lru_cache, partial
 from itertools import takewhile
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -24,8 +26,9 @@ from model.rewriting.document import Behaviour
 from model.rewriting.grammar import Grammar
 
 MOST_WORDS = 20_000
-MOST_MET, MOST_READ = 4_096, 64
-"""So many encodings of texts that were met alone are kept, and so many demands as they were read."""
+MOST_MET, MOST_READ, MOST_NEAR = 4_096, 64, 64 << 20
+"""So many encodings of texts that were met alone are kept, so many demands as they were read, and so many bytes of how
+near texts are to words."""
 
 Encode = Callable[[Sequence[str]], "np.ndarray"]
 
@@ -37,48 +40,54 @@ def by_row(row_NE: "np.ndarray", vector_E: "np.ndarray") -> "np.ndarray":
 
 
 class Encodings:
-    """Vectors of single texts: of the words of a lake, of texts that were encoded beside a demand, of any other alone.
-    So that of a demand is the same whatever else is asked."""
+    """Vectors of single texts: of the words of a lake, of texts that are encoded together for a demand, of any other
+    alone. So that of a demand is the same whatever else is asked."""
 
-    def __init__(self, encode: Encode, words: Sequence[str]) -> None:
+    def __init__(self, encode: Encode, together: Encode, words: Sequence[str]) -> None:
         known = sorted(set(words))[:MOST_WORDS]
         self._known = dict(zip(known, encode(known), strict=True)) if known else {}
-        self._beside: dict[str, dict[str, np.ndarray]] = {}
+        self._together = together
         self._alone = lru_cache(MOST_MET)(lambda text: encode([text])[0])
 
     def unknown(self, texts: Iterable[str]) -> list[str]:
         return [text for text in dict.fromkeys(texts) if text not in self._known]
 
-    def keep(self, demand: str, texts: Sequence[str], vector_NE: "np.ndarray") -> None:
-        """What was encoded beside a demand, until so many others were."""
-        self._beside[demand] = dict(zip(texts, vector_NE, strict=True))
-        if len(self._beside) > MOST_READ:
-            del self._beside[next(iter(self._beside))]
+    def for_these(self, texts: Sequence[str]) -> Encode:
+        """What encodes for a demand that has these unknown texts."""
+        known: Mapping[str, np.ndarray] = self._known
+        if texts:
+            known = ChainMap(dict(zip(texts, self._together(texts), strict=True)), self._known)
+        return lambda asked: self._later(asked, known)
 
-    def of(self, text: str, demand: str = "") -> "np.ndarray":
-        """float32 [E]"""
-        known: np.ndarray | None = self._known.get(text)
-        if known is None:
-            known = self._beside.get(demand, {}).get(text)
-        return self._alone(text) if known is None else known
-
-    def later(self, texts: Sequence[str], demand: str = "") -> "np.ndarray":
+    def later(self, texts: Sequence[str]) -> "np.ndarray":
         """An array of objects that stand for the vectors: a product with a matrix is what asks for one."""
+        return self._later(texts, self._known)
+
+    def _later(self, texts: Sequence[str], known: "Mapping[str, np.ndarray]") -> "np.ndarray":
         found = np.empty(len(texts), object)
-        found[:] = [_Later(text, demand, self) for text in texts]
+        found[:] = [_Later(text, known, self._alone, lasts=text in self._known) for text in texts]
         return found
 
 
 class _Later:
-    """The vector of a text, looked up or encoded when it is multiplied."""
+    """The vector of a text, looked up or encoded when it is multiplied; one that lasts is the same for all demands."""
 
     __array_ufunc__ = None
 
-    def __init__(self, text: str, demand: str, encodings: Encodings) -> None:
-        self._text, self._demand, self._encodings = text, demand, encodings
+    def __init__(
+        self, text: str, known: "Mapping[str, np.ndarray]", encode: "Callable[[str], np.ndarray]", *, lasts: bool
+    ) -> None:
+        self._text, self._known, self._encode, self.lasts = text, known, encode, lasts
 
     def __rmatmul__(self, rows: "np.ndarray") -> "np.ndarray":
-        return by_row(rows, self._encodings.of(self._text, self._demand))
+        known = self._known.get(self._text)
+        return by_row(rows, self._encode(self._text) if known is None else known)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Later) and self.lasts and other.lasts and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
 
 class QuickUnits(Units):
@@ -112,11 +121,17 @@ class QuickMatcher(Matcher):
             self._of_stem.setdefault(root, []).append(unit)
         words = sorted((name, unit) for unit, name in enumerate(self.units.names) if self._is_word_U[unit])
         self._names, self._units = [name for name, _ in words], [unit for _, unit in words]
+        self._kept_word = lru_cache(max(1, MOST_NEAR // (8 * max(1, self.units.texts))))(super()._word)
 
     @property
     def words(self) -> list[str]:
         """The units that are single words."""
         return list(self._names)
+
+    def _word(self, word: str, vector_E: Any, exact: bool) -> "np.ndarray":
+        """That of a word of the lake is the same in every demand."""
+        lasts = isinstance(vector_E, _Later) and vector_E.lasts
+        return (self._kept_word if lasts else super()._word)(word, vector_E, exact)
 
     def _same_U(self, word: str) -> "np.ndarray":
         root = stem(word)
@@ -142,10 +157,11 @@ class QuickReader(Reader):
         self._has_NV = csr_array((np.ones(len(text_T)), text_T, end_N), shape=(len(past.future_NF), len(past.texts)))
         self._encodings = encodings
         self._read = lru_cache(MOST_READ)(self._newly_read)
+        self._grammar = lru_cache(1)(partial(Grammar, self.words))
 
     def needed(self, demand: str, day: date) -> list[str]:
         """The texts that have to be encoded, at most, to read the demand."""
-        parsed = Grammar(self.words, day).parse(demand).conditions
+        parsed = self._grammar(day).parse(demand).conditions
         topics = [wish.topic for wish in parsed if isinstance(wish, Behaviour) and not wish.amount]
         return self._encodings.unknown(text for topic in topics if (told := telling(topic)) for text in (topic, *told))
 
@@ -154,7 +170,7 @@ class QuickReader(Reader):
         return self._read(demand, day)
 
     def _newly_read(self, demand: str, day: date) -> Reading:
-        return super().read(demand, day, partial(self._encodings.later, demand=demand))
+        return super().read(demand, day, self._encodings.for_these(self.needed(demand, day)))
 
     def happened(self, probability_V: "np.ndarray") -> "np.ndarray":
         missed_V = np.log1p(-np.clip(probability_V, 0.0, 1 - 1e-9))

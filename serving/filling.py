@@ -1,4 +1,4 @@
-"""Fills memory with the rows of what answers, beside the questions, so that these need no reading."""
+"""Hastens what answers, beside the questions: fills memory with its rows, so that these need no reading."""
 
 import gc
 import logging
@@ -36,6 +36,7 @@ class Filling:
 
     def _fill(self, targeting: Targeting, stop: threading.Event) -> None:
         collection = targeting.publication.collection
+        targeting.model.hasten()
         try:
             users = all_rows(targeting.index, collection, megabytes=self._megabytes, stop=stop)
             if users is None:

@@ -66,6 +66,9 @@ class WordModel:
     def text_vectors(self, cache):
         return None
 
+    def hasten(self):
+        pass
+
     def asked(self, demand, vectors, key_V):
         cosines = {text_key(text): max(0.0, float(words_vector(text) @ demand.vector[1:])) for text in KNOWN}
         near = np.array([cosines.get(key, 1.0) for key in key_V.tolist()])

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from model_pairs import LATER, TOPICS, some_users
 
 from feature_repo.contracts.errors import FoundError
@@ -14,23 +13,10 @@ from model.calibration.units import Units
 from model.found import FoundModel
 from model.known_texts import KnownTexts
 from model.placed import Histories, Placed, joined, over_one_table
+from model.quick_encoding import OneRow
 from model.quick_reading import Encodings, QuickMatcher, QuickUnits
 from model.scores import inner_products
 from model.served import ServedModel
-from model.text_encoder import TextEncoder
-from model.together import FirstAdapted, first_adapted, unadapted
-
-
-@pytest.fixture
-def adapted(calibrated_folder) -> FoundModel:
-    """A model whose adapter says something."""
-    model = FoundModel.from_pretrained(calibrated_folder)
-    with torch.no_grad():
-        for name, weights in model.text.adapted.named_parameters():
-            if "lora_B" in name:
-                weights.normal_(std=0.05, generator=torch.Generator().manual_seed(len(name)))
-    return model
-
 
 SAID = [
     *(f"People who will buy {topic} things" for topic in TOPICS),
@@ -71,18 +57,33 @@ def test_the_line_of_a_demand_does_not_depend_on_what_else_was_asked(served, cal
     assert (first.late_bias, first.late_weight) == (second.late_bias, second.late_weight)
 
 
-def test_a_demand_is_encoded_with_the_texts_that_it_is_read_with_in_one_pass(calibrated_folder, monkeypatch):
+def test_what_a_demand_is_read_with_is_encoded_at_once_after_the_demand(calibrated_folder, monkeypatch):
     served = ServedModel.from_pretrained(calibrated_folder)
     said = "People who will buy zithers and quark"
     (expected,) = FoundModel.from_pretrained(calibrated_folder).read_demands([said], LATER)
     asked: list[list[str]] = []
-    forward = TextEncoder.forward
-    monkeypatch.setattr(TextEncoder, "forward", lambda self, texts: asked.append(list(texts)) or forward(self, texts))
+    forward = OneRow.forward
+    monkeypatch.setattr(OneRow, "forward", lambda self, texts: asked.append(list(texts)) or forward(self, texts))
 
-    (found,) = served.read_demands([said], LATER)
+    (read,) = served.uncalibrated([said], LATER)
+    assert asked == [[served.read(said)]]
+    (found,) = served.calibrated([said], [read], LATER)
 
-    assert asked == [[served.read(said), "zithers", "quark"]]
+    assert asked == [[served.read(said)], ["zithers", "quark"]]
     np.testing.assert_allclose(found.vector, expected.vector, rtol=1e-4, atol=1e-5)
+
+
+def test_hastened_a_model_answers_as_before(calibrated_folder):
+    served = ServedModel.from_pretrained(calibrated_folder)
+    before = served.read_demands(SAID, LATER)
+    again = ServedModel.from_pretrained(calibrated_folder)
+
+    again.hasten()
+
+    for one, other in zip(again.read_demands(SAID, LATER), before, strict=True):
+        np.testing.assert_array_equal(one.vector, other.vector)
+        np.testing.assert_array_equal(one.late, other.late)
+        assert (one.late_bias, one.late_weight) == (other.late_bias, other.late_weight)
 
 
 def test_a_demand_is_the_same_whatever_is_asked_with_it(served):
@@ -93,37 +94,11 @@ def test_a_demand_is_the_same_whatever_is_asked_with_it(served):
         np.testing.assert_array_equal(one.late, other.late)
 
 
-def test_only_the_first_of_a_batch_goes_through_the_adapter(adapted):
-    encoder = adapted.text.encoder
-    texts = ["a garden chair", "tea", "a long sentence about nothing at all"]
-
-    together = first_adapted(encoder)(texts).numpy(force=True)
-
-    live = adapted.text.live(texts[:1]).numpy(force=True)
-    assert np.abs(live - unadapted(encoder).encode(texts[:1])).max() > 0.01
-    np.testing.assert_allclose(together, np.concatenate([live, unadapted(encoder).encode(texts[1:])]), atol=1e-6)
-
-
-def test_a_language_model_that_mixes_rows_is_not_asked_for_several_at_once(adapted, monkeypatch):
-    forward = FirstAdapted.forward
-    monkeypatch.setattr(FirstAdapted, "forward", lambda self, rows: forward(self, rows.flip(0)).flip(0))
-
-    assert first_adapted(adapted.text.encoder) is None
-
-
-def test_without_one_pass_for_all_demands_are_read_alike(plain, served, monkeypatch):
-    monkeypatch.setattr(ServedModel, "together", None)
-    expected = plain.read_demands(SAID[:3], LATER)
-
-    for found, one in zip(served.read_demands(SAID[:3], LATER), expected, strict=True):
-        np.testing.assert_allclose(found.vector, one.vector, rtol=1e-4, atol=1e-5)
-
-
 def test_a_sentence_of_a_small_model_is_encoded_by_one_thread(calibrated_folder, monkeypatch):
     asked: list[int] = []
     monkeypatch.setattr("torch.set_num_threads", asked.append)
     ServedModel.from_pretrained(calibrated_folder)
-    monkeypatch.setattr("model.served.SMALL", 0)
+    monkeypatch.setattr("model.quick_encoding.SMALL", 0)
     ServedModel.from_pretrained(calibrated_folder)
 
     assert asked == [1]
@@ -143,7 +118,7 @@ def test_a_model_without_calibration_asks_as_it_was_trained(trained_folder, trai
 
     (found,), (expected,) = served.read_demands(SAID[:1], LATER), trained.read_demands(SAID[:1], LATER)
 
-    np.testing.assert_array_equal(found.vector, expected.vector)
+    np.testing.assert_allclose(found.vector, expected.vector, rtol=1e-4, atol=1e-5)
     assert found.spread is None
 
 
@@ -272,22 +247,35 @@ def test_a_topic_means_the_texts_that_it_does_by_the_plain_code(topic, exact):
 
 
 def asker(matcher: QuickMatcher):
-    return Encodings(encode, matcher.words).later
+    return Encodings(encode, encode, matcher.words).later
 
 
-def test_what_was_encoded_beside_a_demand_is_that_demands_alone_for_a_while(monkeypatch):
-    monkeypatch.setattr("model.quick_reading.MOST_READ", 2)
-    encodings = Encodings(encode, ["tea"])
-    assert encodings.unknown(["tea", "box", "box", "lid"]) == ["box", "lid"]
+def test_what_is_encoded_for_a_demand_is_that_demands_alone():
     beside = np.eye(8, dtype=np.float32)[:1]
+    encodings = Encodings(encode, lambda texts: beside, ["tea"])
+    assert encodings.unknown(["tea", "box", "box", "lid"]) == ["box", "lid"]
+    rows = encode(["one", "two"])
 
-    encodings.keep("boxes", ["box"], beside)
+    (for_boxes, tea), (elsewhere,) = encodings.for_these(["box"])(["box", "tea"]), encodings.later(["box"])
 
-    np.testing.assert_array_equal(encodings.of("box", "boxes"), beside[0])
-    np.testing.assert_array_equal(encodings.of("box", "other boxes"), encode(["box"])[0])
-    for other in ("one", "two"):
-        encodings.keep(other, ["box"], beside)
-    np.testing.assert_array_equal(encodings.of("box", "boxes"), encode(["box"])[0])
+    np.testing.assert_array_equal(rows @ for_boxes, rows[:, 0])
+    np.testing.assert_allclose(rows @ tea, rows @ encode(["tea"])[0], rtol=1e-6)
+    np.testing.assert_allclose(rows @ elsewhere, rows @ encode(["box"])[0], rtol=1e-6)
+
+
+def test_how_near_texts_are_to_a_word_of_the_lake_is_kept_and_to_other_words_is_not(monkeypatch):
+    asked: list[str] = []
+    word = Matcher._word
+    monkeypatch.setattr(Matcher, "_word", lambda self, *told: asked.append(told[0]) or word(self, *told))
+    quick = QuickMatcher(Matcher(UNITS, np.ones(UNITS.texts, bool), encode(UNITS.names), encode([*"abcde"])))
+    encodings = Encodings(encode, lambda texts: 1 - encode(texts), quick.words)
+
+    first = quick.match("garden zithers", encodings.for_these(["garden zithers", "zithers"]))
+    again = quick.match("garden zithers", encodings.for_these(["garden zithers", "zithers"]))
+    quick.match("garden", encodings.later, exact=True)
+
+    assert asked == ["garden", "zithers", "zithers", "garden"]
+    np.testing.assert_array_equal(first.probability_V, again.probability_V)
 
 
 def test_words_are_encoded_once_and_other_texts_when_they_are_met():
@@ -297,7 +285,7 @@ def test_words_are_encoded_once_and_other_texts_when_they_are_met():
         asked.append(list(texts))
         return encode(texts)
 
-    encodings = Encodings(counted, ["tea", "box", "tea"])
+    encodings = Encodings(counted, counted, ["tea", "box", "tea"])
     later = encodings.later(["tea", "lunch box"])
     assert asked == [["box", "tea"]]
     rows = encode(["one", "two"])
