@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from populations import Real, like, real
 
 from feature_repo.contracts.names import EMBEDDING, Workdir
+from model.served import ServedModel
 from model.vectors import Users
 
 FILES = 8
@@ -71,15 +72,13 @@ def write(source: Real, work: Workdir, users: int) -> None:
 
 def brute_force(source: Real, users: int, demand: str) -> tuple["np.ndarray", "np.ndarray"]:
     """Everybody's number and score, best first, ties by user_id."""
-    (asked,), vectors = (
-        source.model.read_demands([demand], source.day.ds),
-        source.model.text_vectors(source.work.text_cache),
-    )
+    model = ServedModel.from_pretrained(source.work.models / source.day.model_version)
+    (asked,), vectors = model.read_demands([demand], source.day.ds), model.text_vectors(source.work.text_cache)
     texts = [(k.values.to_numpy(), w.values.to_numpy()) for k, w in zip(source.keys, source.weights, strict=True)]
     names, scores = [], []
     for chosen, user_vectors, own in parts(source, users):
         names.append(chosen)
-        scores.append(source.model.score(Users(user_vectors, [texts[at] for at in own]), asked, vectors))
+        scores.append(model.score(Users(user_vectors, [texts[at] for at in own]), asked, vectors))
     name, score = np.concatenate(names), np.concatenate(scores)
     order = np.lexsort((name, -score))
     return name[order], score[order]

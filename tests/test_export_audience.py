@@ -41,8 +41,8 @@ class Stored:
     names: list[str]
     users: Users
 
-    def expected(self, model, texts, demand: str = DEMAND) -> list[tuple[str, float]]:
-        """Everybody by brute force, best first, ties by user_id."""
+    def expected(self, model: ServedModel, texts, demand: str = DEMAND) -> list[tuple[str, float]]:
+        """Everybody by brute force, best first, ties by user_id, for the demand as a service reads it."""
         scores = model.score(self.users, model.read_demands([demand], DAY)[0], texts)
         return sorted(zip(self.names, scores.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0]))
 
@@ -86,6 +86,11 @@ def stored(tmp_path_factory, trained, trained_folder, texts, text_cache) -> Stor
     return stored_users(tmp_path_factory.mktemp("work"), trained, trained_folder, texts, text_cache, USERS)
 
 
+@pytest.fixture(scope="module")
+def served(trained_folder) -> ServedModel:
+    return ServedModel.from_pretrained(trained_folder / (trained_folder / "CURRENT").read_text())
+
+
 def export(spark, work: Workdir, out: Path, **asked) -> list[tuple[str, float]]:
     """What the file holds; its ranks and probabilities are checked here."""
     users = export_audience(spark, work, chosen_day(work, None), Order(DEMAND, out, **asked))
@@ -97,8 +102,8 @@ def export(spark, work: Workdir, out: Path, **asked) -> list[tuple[str, float]]:
 
 
 @pytest.mark.parametrize("size", [1, 100, 2_345])
-def test_the_export_is_exactly_the_brute_force_order(size, spark, stored, trained, texts, tmp_path):
-    expected = stored.expected(trained, texts)
+def test_the_export_is_exactly_the_brute_force_order(size, spark, stored, served, texts, tmp_path):
+    expected = stored.expected(served, texts)
 
     found = export(spark, stored.work, tmp_path / "a.parquet", size=size)
 
@@ -106,10 +111,10 @@ def test_the_export_is_exactly_the_brute_force_order(size, spark, stored, traine
     assert len({score for _, score in expected}) <= USERS // 2
 
 
-def test_a_size_beyond_all_users_exports_everybody_to_the_same_bytes_again(spark, stored, trained, texts, tmp_path):
+def test_a_size_beyond_all_users_exports_everybody_to_the_same_bytes_again(spark, stored, served, texts, tmp_path):
     out = tmp_path / "a.csv"
 
-    assert export(spark, stored.work, out, size=10 * USERS) == stored.expected(trained, texts)
+    assert export(spark, stored.work, out, size=10 * USERS) == stored.expected(served, texts)
 
     first = out.read_bytes()
     export(spark, stored.work, out, size=10 * USERS)
@@ -117,18 +122,18 @@ def test_a_size_beyond_all_users_exports_everybody_to_the_same_bytes_again(spark
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_minimum_probability_takes_all_above_it(spark, stored, trained, texts, tmp_path):
-    expected = stored.expected(trained, texts)
-    at = trained.probabilities(np.array([expected[1_500][1]]))[0]
-    above = [pair for pair in expected if trained.probabilities(np.array([pair[1]]))[0] >= at]
+def test_a_minimum_probability_takes_all_above_it(spark, stored, served, texts, tmp_path):
+    expected = stored.expected(served, texts)
+    at = served.probabilities(np.array([expected[1_500][1]]))[0]
+    above = [pair for pair in expected if served.probabilities(np.array([pair[1]]))[0] >= at]
 
     assert export(spark, stored.work, tmp_path / "a.parquet", minimum_probability=at) == above
     assert export(spark, stored.work, tmp_path / "b.csv", minimum_probability=at, size=200) == above[:200]
     assert export(spark, stored.work, tmp_path / "c.csv", minimum_probability=1.0) == []
 
 
-def test_suppressed_users_are_in_no_export(spark, stored, trained, texts, tmp_path):
-    expected = stored.expected(trained, texts)
+def test_suppressed_users_are_in_no_export(spark, stored, served, texts, tmp_path):
+    expected = stored.expected(served, texts)
     suppressed = tuple(user for user, _ in expected[:50:7])
 
     found = export(spark, stored.work, tmp_path / "a.csv", size=100, suppressed=suppressed)
@@ -149,16 +154,16 @@ def test_filters_for_every_audience_are_never_passed_over(stored, tmp_path):
 
 
 def test_the_service_gives_the_same_users_in_the_same_order(
-    spark, trained, trained_folder, texts, text_cache, tmp_path
+    spark, trained, served, trained_folder, texts, text_cache, tmp_path
 ):
     few = stored_users(tmp_path / "few", trained, trained_folder, texts, text_cache, FEW)
     settings = Settings(workdir=str(few.work.root))
     with open_index(settings) as index:
         publish(index, few.work, DAY)
         name = index.published().collection
-        model = ServedModel.from_pretrained(trained_folder / (trained_folder / "CURRENT").read_text())
-        ranking = Ranking(model, index, name, None, Remembered(index, name, megabytes=1))
-        meeting = Meeting(model, texts, model.read_demands([DEMAND], DAY), None)
+        served.hasten()
+        ranking = Ranking(served, index, name, None, Remembered(index, name, megabytes=1))
+        meeting = Meeting(served, texts, served.read_demands([DEMAND], DAY), None)
         found = ranking.best([Asked(DEMAND)], meeting, 300, Limits())
 
     expected = list(zip(found.names, found.scores.tolist(), strict=True))
