@@ -1,7 +1,7 @@
 """What calibration reads of a demand, prepared once: the numbers of model/calibration, to rounding, in less time.
 
-The words of a lake's units are encoded when a model is opened, those that a demand has together, and any
-other when it is met.
+The words of a lake's units are encoded when a model is opened, other texts of a demand together when it is read, and
+any other when it is met.
 
 Shape suffixes: N past users, V texts of futures, T those that they have, K occurrences of units, U units, E encoder
 width.
