@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -115,8 +116,11 @@ class Answers:
 
 @pytest.fixture
 def pauses(monkeypatch) -> list[float]:
+    """What the client waits; another thread of the tests sleeps as ever."""
     waited: list[float] = []
-    monkeypatch.setattr("serving.calling.time.sleep", waited.append)
+    clock = SimpleNamespace(sleep=waited.append, monotonic=time.monotonic)
+    for module in ("calling", "client"):
+        monkeypatch.setattr(f"serving.{module}.time", clock)
     return waited
 
 
