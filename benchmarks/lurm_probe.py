@@ -25,7 +25,7 @@ from feature_repo.contracts.names import Workdir
 from feature_repo.contracts.settings import read_settings
 from feature_repo.contracts.steps import INTERESTS, SPARK_CONF_DIR
 from model.evaluation.metrics import auc, specificity
-from model.evaluation.zero_shot import Scenario, read_labels, read_scenarios
+from model.evaluation.scenarios import Scenario, read_labels, read_scenarios
 from model.lurm.bags import Bags, open_bags
 from model.lurm.cluster import current_interests
 from model.lurm.encoder import MultiAnchorEncoder, Shape, best_anchor

@@ -37,8 +37,8 @@ from model.leave_one_out import fitted_gain
 from model.placed import Histories
 from serving.audience import Ranked
 from serving.meeting import Meeting
-from serving.question import Asked
-from serving.reasons import MOST_EXPLAINED, Reasons
+from serving.question import MOST_EXPLAINED, Asked
+from serving.reasons import Reasons
 from serving.targeting import FITTED
 from serving.texts import read_texts
 from spark_jobs.synthetic.people import LAPSE, person
