@@ -17,6 +17,7 @@ from populations import Real, like, real
 from model.placed import Histories
 from model.served import ServedModel
 from serving.held import Held
+from serving.held_facts import HeldFacts
 from serving.nearly import ROUNDING, Nearly
 from serving.question import Asked
 from serving.ranking import UNSURE
@@ -32,7 +33,7 @@ def held_by(source: Real, model: ServedModel, count: int) -> Held:
     histories = Histories.of([texts[place] for place in own.tolist()])
     known = model.known(model.text_vectors(source.work.text_cache), histories.key_V).hold()
     users = Users([f"u{at:08d}" for at in range(count)], vectors, histories)
-    return Held(users, known, None)  # type: ignore[arg-type]  # nobody else is asked about
+    return Held(users, HeldFacts(count, {}), known, None)  # type: ignore[arg-type]  # nobody else is asked about
 
 
 def of_sentence(held: Held, model: ServedModel, source: Real, sentence: str, k: int) -> tuple[int, int, float]:

@@ -9,18 +9,19 @@ from pathlib import Path
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.user_lists import read_user_list
+from serving.comparisons import Clause, expression_of
 from serving.errors import Misconfigured, ServingError
-from serving.expressions import EVERYBODY, Expression, all_of, not_among
+from serving.expressions import Expression, all_of, not_among
 from serving.filters import Condition, Filter, Filters
 from serving.history import AnyRule, Having, condition_of
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What every user of an audience meets: a condition on the index's columns, one of each of `texts`, to be none of
+    """What every user of an audience meets: one comparison of each of `facts`, one of each of `texts`, to be none of
     `without`, and rules that are checked on events."""
 
-    facts: Expression = EVERYBODY
+    facts: tuple[Clause, ...] = ()
     texts: tuple[tuple[Having, ...], ...] = ()
     without: tuple[str, ...] = ()
     rules: tuple[AnyRule, ...] = ()
@@ -28,7 +29,7 @@ class Limits:
     @property
     def condition(self) -> Expression:
         """All but the rules, as the index checks it."""
-        return all_of([self.facts, *map(condition_of, self.texts), not_among(self.without)])
+        return all_of([expression_of(self.facts), *map(condition_of, self.texts), not_among(self.without)])
 
 
 class SuppressionList:
@@ -68,7 +69,7 @@ class Eligibility:
         except ServingError as error:
             raise Misconfigured(f"default_filters cannot be applied: {error.detail}") from error
         return Limits(
-            facts=all_of([always, self.filters.compiled(filters)]),
+            facts=(*always, *self.filters.compiled(filters)),
             texts=tuple(having for rule in rules if (having := rule.having())),
             without=tuple(dict.fromkeys([*self.suppressed.users(), *without])),
             rules=tuple(rule for rule in rules if not rule.is_simple),

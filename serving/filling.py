@@ -35,17 +35,20 @@ class Filling:
         gc.unfreeze()
 
     def _fill(self, targeting: Targeting, stop: threading.Event) -> None:
-        collection = targeting.publication.collection
+        publication = targeting.publication
         targeting.model.hasten()
         try:
-            users = all_rows(targeting.index, collection, megabytes=self._megabytes, stop=stop)
-            if users is None:
+            read = all_rows(targeting.index, publication, megabytes=self._megabytes, stop=stop)
+            if read is None:
                 return
+            users, facts = read
             known = targeting.model.known(targeting.vectors, users.histories.key_V)
-            full = replace(targeting, rows=Held(users, known.hold(), targeting.rows))
+            full = replace(targeting, rows=Held(users, facts, known.hold(), targeting.rows))
             full.warm()
         except FoundError as error:
-            _log.info("memory was not filled", extra={"found": {"collection": collection, "why": str(error)}})
+            _log.info(
+                "memory was not filled", extra={"found": {"collection": publication.collection, "why": str(error)}}
+            )
             return
         if not stop.is_set():
             self._exchange(targeting, full)

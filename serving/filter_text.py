@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from serving.comparisons import BETWEEN
 from serving.errors import InvalidFilter
-from serving.filters import BETWEEN, LISTS, OPERATORS, Filter, Scalar
+from serving.filters import LISTS, OPERATORS, Filter, Scalar
 
 _WORDS = "|".join(rf"\s(?:{op.replace(' ', chr(92) + 's+')})\s" for op in (*LISTS, BETWEEN))
 _FILTER = re.compile(rf"\s*(?P<field>[^=<>!]+?)\s*(?P<op>>=|<=|!=|==|=|>|<|{_WORDS})\s*(?P<value>\S.*?)\s*", re.DOTALL)

@@ -1,4 +1,4 @@
-"""Filters: typed conditions on the columns that an index has, compiled to one Milvus expression with parameters.
+"""Filters: typed conditions on the columns that an index has, compiled to comparisons with its fields.
 
 A user whose value is unknown meets no condition on it, neither `country = France` nor `country != France`. Ages of
 events (`bills_recency_days`) are never unknown: what never happened is longer ago than any number of days.
@@ -8,19 +8,16 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from feature_repo.contracts.windows import day_number
+from serving.comparisons import AMONG, BETWEEN, DIFFERS, EQUALS, NOT_AMONG, Clause, Comparison
 from serving.errors import DeniedFilter, InvalidFilter, UnknownFilterField
-from serving.expressions import Expression, Value, all_of, any_of, expression
 from serving.facts import LONGEST_VALUE, Column, normal_name
 
 Scalar = str | bool | int | float
-EQUALS = {"=": "==", "!=": "!="}
-ORDERS = {">": ">", ">=": ">=", "<": "<", "<=": "<="}
-LISTS = ("in", "not in")
-BETWEEN = "between"
-OPERATORS = (*EQUALS, *ORDERS, *LISTS, BETWEEN)
+ORDERS = (">", ">=", "<", "<=")
+LISTS = (AMONG, NOT_AMONG)
+OPERATORS = ("=", DIFFERS, *ORDERS, *LISTS, BETWEEN)
 MOST_VALUES = 1_000
 MOST_FILTERS = 64
 
@@ -69,12 +66,12 @@ class Filters:
     denied: frozenset[str] = frozenset()
     """As `normal_name` writes them."""
 
-    def compiled(self, conditions: Iterable[Condition]) -> Expression:
-        """Holds for the users who meet all conditions. Raises a ServingError naming the first that cannot be asked."""
+    def compiled(self, conditions: Iterable[Condition]) -> tuple[Clause, ...]:
+        """Met by the users who meet all conditions. Raises a ServingError naming the first that cannot be asked."""
         listed = list(conditions)
         if len(listed) > MOST_FILTERS:
             raise InvalidFilter(f"an audience takes at most {MOST_FILTERS} filters, found {len(listed)}.")
-        return all_of(self._condition(each) for each in listed)
+        return tuple(self._clause(each) for each in listed)
 
     def knows(self, field: str) -> bool:
         """May this be filtered by?"""
@@ -84,14 +81,14 @@ class Filters:
         column = self.columns.get(field)
         return bool({normal_name(field), normal_name(column.source if column else "")} & self.denied)
 
-    def _condition(self, given: Condition) -> Expression:
+    def _clause(self, given: Condition) -> Clause:
         if isinstance(given, Filter):
-            return self._filter(given)
+            return (self._comparison(given),)
         if not given.any:
             raise InvalidFilter("`any` must list at least one filter, found none.")
-        return any_of([self._filter(each) for each in given.any])
+        return tuple(self._comparison(each) for each in given.any)
 
-    def _filter(self, given: Filter) -> Expression:
+    def _comparison(self, given: Filter) -> Comparison:
         if self._denies(given.field):
             raise DeniedFilter(f"the column {given.field!r} may not be filtered by.")
         if given.field not in self.columns:
@@ -103,19 +100,20 @@ class Filters:
             return self._age(given, column.stored)
         if column.kind == "category" and (given.op in ORDERS or given.op == BETWEEN):
             raise InvalidFilter(f"{given.field} is a category: compare it by =, !=, in or not in, not by {given.op}.")
-        return _compared(given, column.stored, [_typed(given.field, column, each) for each in _values(given)])
+        values = [_typed(given.field, column, each) for each in _values(given)]
+        sign = EQUALS if given.op == "=" else given.op
+        return Comparison(column.stored, sign, tuple(values) if given.op in (*LISTS, BETWEEN) else values[0])
 
-    def _age(self, given: Filter, stored: str) -> Expression:
+    def _age(self, given: Filter, stored: str) -> Comparison:
         """Days since an event: d days ago is the day `ds - d`, a longer time an earlier day, or never."""
         if given.op in LISTS:
             raise InvalidFilter(f"{given.field} counts days: compare it by =, !=, >, >=, <, <= or between.")
         today = float(day_number(self.day))
         on = [today - _number(given.field, each) for each in _values(given)]
         if given.op == BETWEEN:
-            return expression(f"{stored} <= {{v0}} and {stored} >= {{v1}}", *on)
-        turned = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "=": "==", "!=": "!="}[given.op]
-        never = f" or {stored} is null" if given.op in (">", ">=", "!=") else ""
-        return expression(f"({stored} {turned} {{v0}}{never})", *on)
+            return Comparison(stored, BETWEEN, tuple(reversed(on)))
+        turned = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "=": EQUALS, "!=": DIFFERS}[given.op]
+        return Comparison(stored, turned, on[0], is_met_by_unknown=given.op in (">", ">=", "!="))
 
     def _names(self) -> str:
         names = [name for name in self.columns if not self._denies(name)]
@@ -124,16 +122,6 @@ class Filters:
 
 def filters_of(columns: Iterable[Column], day: date, denied: Collection[str]) -> Filters:
     return Filters({column.name: column for column in columns}, day, frozenset(map(normal_name, denied)))
-
-
-def _compared(given: Filter, stored: str, values: list[Any]) -> Expression:
-    known = f"{stored} is not null and "
-    if given.op == BETWEEN:
-        return expression(f"{stored} >= {{v0}} and {stored} <= {{v1}}", *values)
-    if given.op in LISTS:
-        return expression(f"{known if given.op == 'not in' else ''}{stored} {given.op} {{v0}}", values)
-    sign = {**EQUALS, **ORDERS}[given.op]
-    return expression(f"{known if given.op == '!=' else ''}{stored} {sign} {{v0}}", values[0])
 
 
 def _values(given: Filter) -> list[Scalar]:
@@ -155,7 +143,7 @@ def _ends(given: Filter) -> tuple[Scalar, Scalar]:
     return low, high
 
 
-def _typed(field: str, column: Column, value: Scalar) -> Value:
+def _typed(field: str, column: Column, value: Scalar) -> float | str:
     return _number(field, value) if column.kind == "number" else _category(field, value)
 
 

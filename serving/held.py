@@ -1,4 +1,5 @@
-"""All rows of one publication in memory: vectors in one matrix, histories as places in one table of texts.
+"""All rows of one publication in memory: vectors in one matrix, histories as places in one table of texts, filters'
+columns as arrays.
 
 Everybody is then scored here, and nobody is read again. The rows are read from the index itself, page by page, after
 the publication is opened, and go with it. A collection that does not fit into the memory allowed is
@@ -18,10 +19,14 @@ from numpy.typing import NDArray
 from model.bounds import Bounds, Crowd, nearest
 from model.placed import Histories, joined
 from model.quick_reading import by_row
+from serving import held_facts
 from serving.audience import Demand, Known, Vectors
+from serving.eligibility import Limits
+from serving.held_facts import HeldFacts
 from serving.history import Having
 from serving.index import UserIndex
 from serving.remembered import Rows, Users
+from serving.rows import Publication
 
 _PAGE = 2_000
 _NAME_BYTES = 160
@@ -41,8 +46,8 @@ _SCORING = ThreadPoolExecutor(_PARTS, thread_name_prefix="scoring")
 class Held:
     """See Rows; `rest` answers for users who are not among these."""
 
-    def __init__(self, users: Users, known: Known, rest: Rows) -> None:
-        self._users, self._known, self._rest = users, known, rest
+    def __init__(self, users: Users, facts: HeldFacts, known: Known, rest: Rows) -> None:
+        self._users, self._facts, self._known, self._rest = users, facts, known, rest
         self._row = {user: row for row, user in enumerate(users.names)}
         ends = np.linspace(0, len(users.names), _PARTS + 1).astype(int).tolist()
         parts = [(users.vectors[a:b], users.histories.between(a, b)) for a, b in pairwise(ends)]
@@ -87,10 +92,10 @@ class Held:
 
         return np.concatenate(self._each(scored))
 
-    def within(self, texts: Sequence[Sequence[Having]], without: Sequence[str]) -> NDArray[np.int64]:
-        meets = np.ones(len(self.names), bool)
-        meets[[row for user in without if (row := self._row.get(user)) is not None]] = False
-        for one_of in texts:
+    def within(self, limits: Limits) -> NDArray[np.int64]:
+        meets = self._facts.meet(limits.facts)
+        meets[[row for user in limits.without if (row := self._row.get(user)) is not None]] = False
+        for one_of in limits.texts:
             meets &= np.any([self._has(having) for having in one_of], axis=0)
         return np.flatnonzero(meets)
 
@@ -105,27 +110,35 @@ class Held:
         return np.asarray(has != having.negated)
 
 
-def all_rows(index: UserIndex, collection: str, *, megabytes: int, stop: threading.Event) -> Users | None:
-    """The collection's users; None where they need more memory, or are no longer wanted."""
-    parts: list[Users] = []
+def all_rows(
+    index: UserIndex, publication: Publication, *, megabytes: int, stop: threading.Event
+) -> tuple[Users, HeldFacts] | None:
+    """The collection's users and their columns; None where they need more memory, or are no longer wanted."""
+    parts: list[tuple[Users, HeldFacts]] = []
     left = megabytes << 20
-    for page in _pages(index, collection):
+    for page in _pages(index, publication):
         if stop.is_set() or left < 0:
             return None
         parts.append(page)
-        histories = page.histories
-        left -= page.vectors.nbytes + 2 * (histories.place_N.nbytes + histories.weight_N.nbytes)
-        left -= _NAME_BYTES * len(page.names)
+        left -= _bytes(*page)
     if not parts:
         return None
-    users = _joined(parts)
-    return users if left >= _TEXT_BYTES * len(users.histories.key_V) else None
+    users = _joined([own for own, _ in parts])
+    fits = left >= _TEXT_BYTES * len(users.histories.key_V)
+    return (users, held_facts.joined(publication.columns, [own for _, own in parts])) if fits else None
 
 
-def _pages(index: UserIndex, collection: str) -> Iterator[Users]:
-    for condition in index.pages(collection, _PAGE):
-        if rows := index.read(collection, condition, _COLUMNS):
-            yield _read(rows)
+def _bytes(users: Users, facts: HeldFacts) -> int:
+    histories = users.histories
+    texts = 2 * (histories.place_N.nbytes + histories.weight_N.nbytes)
+    return users.vectors.nbytes + texts + facts.nbytes + _NAME_BYTES * len(users.names)
+
+
+def _pages(index: UserIndex, publication: Publication) -> Iterator[tuple[Users, HeldFacts]]:
+    name, columns = publication.collection, publication.columns
+    for condition in index.pages(name, _PAGE):
+        if rows := index.read(name, condition, [*_COLUMNS, *(column.stored for column in columns)]):
+            yield _read(rows), held_facts.of_rows(columns, rows)
 
 
 def _read(rows: Sequence[Mapping[str, Any]]) -> Users:

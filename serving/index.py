@@ -24,7 +24,7 @@ from feature_repo.contracts.names import ALIAS, collection
 from feature_repo.contracts.settings import Settings
 from model.scores import inner_products
 from serving.errors import AudienceTooLarge
-from serving.expressions import EVERYBODY, Expression, all_of, among, any_of, expression
+from serving.expressions import EVERYBODY, Expression, among, any_of, expression
 from serving.milvus import Milvus, batches
 from serving.rows import BUCKETS, Hit, Publication, Row, Vector, WeightedTexts, bucket_of, described, schema
 from serving.telemetry.stages import stage
@@ -211,13 +211,6 @@ class UserIndex:
                 **self._milvus.filtered(condition),
             )
         return list(found[0].ids)
-
-    def meeting(self, name: str, users: Sequence[str], condition: Expression) -> list[str]:
-        """Those of the users who meet the condition."""
-        if not condition:
-            return list(users)
-        asked = (all_of([among(batch), condition]) for batch in batches(users, _BATCH))
-        return [row["user_id"] for one in asked for row in self.read(name, one, ["user_id"])]
 
     def search(self, name: str, vector: Vector, k: int, condition: Expression = EVERYBODY) -> list[Hit]:
         """The k users of the highest inner product of those who meet the condition, best first, ties by user_id; fewer

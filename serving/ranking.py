@@ -24,8 +24,8 @@ from serving.user_features import OnlineFeatures
 
 SHORTLIST, BY_VECTORS = 4, 16
 FEWEST_LISTED = 1_000
-"""Where k users are asked for, SHORTLIST k are looked at where filters or rules may leave fewer, and BY_VECTORS k where
-the index lists them; at least FEWEST_LISTED."""
+"""Where k users are asked for, SHORTLIST k are looked at where rules may leave fewer, and BY_VECTORS k where the index
+lists them; at least FEWEST_LISTED."""
 LONGER = 4
 """Where too few of a list are left, one so many times as long is tried."""
 UNSURE = 2_000
@@ -102,35 +102,14 @@ class Ranking:
         if everybody is None:
             return self._nearest(asked, demands, length, limits)
         nearly = Nearly(everybody, asked, demands, self.model.probabilities)
-        if limits.facts:
-            return self._meeting(nearly, length, limits)
         return self._best(nearly, self._within(everybody, limits), length)
 
     def eligible(self, limits: Limits) -> int:
         """How many users meet the limits but for their rules."""
         everybody = self.rows.everybody
-        if everybody is None or limits.facts:
+        if everybody is None:
             return self.index.count(self.collection, limits.condition)
         return len(self._within(everybody, limits))
-
-    def _meeting(self, nearly: Nearly, length: int, limits: Limits) -> Listed:
-        """Of the best of everybody those of whom the index says that they meet the facts; where these are too few, all
-        who meet the condition; where these are more than Milvus returns, those as well whom the index lists by vectors.
-        """
-        within, looked_at = self._within(nearly.everybody, limits), _longer(length, SHORTLIST)
-        while True:
-            best = self._best(nearly, within, looked_at)
-            whole, found = best.complete, self.index.meeting(self.collection, best.names[:MOST_USERS], limits.facts)
-            if whole or len(found) >= length:
-                return Listed(found, whole, nearly)
-            if looked_at == MOST_USERS:
-                break
-            looked_at = min(MOST_USERS, LONGER * looked_at)
-        every = self.index.read(self.collection, limits.condition, ["user_id"])
-        if len(every) < MOST_USERS:
-            return Listed([row["user_id"] for row in every], True, nearly)
-        nearest = self._nearest(nearly.asked, nearly.demands, _longer(length, BY_VECTORS), limits).names
-        return Listed(list(dict.fromkeys([*found, *nearest])), False, nearly)
 
     def _best(self, nearly: Nearly, within: NDArray[np.int64], length: int) -> Listed:
         names = nearly.everybody.names
@@ -139,7 +118,7 @@ class Ranking:
 
     @stage("search")
     def _within(self, everybody: Everybody, limits: Limits) -> NDArray[np.int64]:
-        return everybody.within(limits.texts, limits.without)
+        return everybody.within(limits)
 
     def _nearest(self, asked: Sequence[Asked], demands: Sequence[Demand], length: int, limits: Limits) -> Listed:
         vectors = [-d.vector if a.negated else d.vector for a, d in zip(asked, demands, strict=True)]

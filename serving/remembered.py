@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from model.bounds import Bounds
 from model.placed import Histories
 from serving.audience import Demand, Known, Stored, Vectors
-from serving.history import Having
+from serving.eligibility import Limits
 from serving.index import UserIndex
 from serving.milvus import batches
 from serving.rows import Vector, WeightedTexts
@@ -54,8 +54,8 @@ class Everybody(Protocol):
         """The scores of all of them but for rounding (model.placed.Histories.nearly)."""
         ...
 
-    def within(self, texts: Sequence[Sequence[Having]], without: Sequence[str]) -> NDArray[np.int64]:
-        """The places among the names of those who are none of `without` and of whom one of each of `texts` holds."""
+    def within(self, limits: Limits) -> NDArray[np.int64]:
+        """The places among the names of those who are within the limits but for their rules."""
         ...
 
 

@@ -202,13 +202,13 @@ class Targeting:
         return self.index.sample(self.publication.collection, wanted, seed=_SEED, without=positives)
 
     def _answering(self, positives: list[str], negatives: list[str], demand: str) -> Demand:
-        name = self.publication.collection
-        stored = self.index.vectors(name, [*positives, *negatives])
-        if unknown := [user for user in (*positives, *negatives) if user not in stored]:
-            raise UnknownUsers(f"the index {name} holds no user {', '.join(map(repr, unknown))}.")
+        liked, disliked = self.rows.of(positives), self.rows.of(negatives)
+        if unknown := sorted({*positives, *negatives} - {*liked.names, *disliked.names}):
+            told = ", ".join(map(repr, unknown))
+            raise UnknownUsers(f"the index {self.publication.collection} holds no user {told}.")
         if not negatives:
             raise NoSeeds("seeds need users to stand apart from, but the index holds no others than the positives.")
-        sides = [users.stored() for users in (self.rows.of(positives), self.rows.of(negatives), self._usual)]
+        sides = [users.stored() for users in (liked, disliked, self._usual)]
         return self.answer_seeds(self.model, demand, self.day, *sides, self.vectors)
 
     def warm(self) -> None:

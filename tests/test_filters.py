@@ -2,7 +2,9 @@
 
 import math
 import re
+import threading
 from datetime import date
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,11 +12,13 @@ from hostile import HOSTILE
 
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.windows import day_number
+from serving.comparisons import expression_of
 from serving.errors import DeniedFilter, InvalidFilter, UnknownFilterField
-from serving.expressions import all_of, among, any_of, expression, literal, not_among
+from serving.expressions import Expression, all_of, among, any_of, expression, literal, not_among
 from serving.facts import Column, normal_name
 from serving.filter_text import read_filter, read_filters
 from serving.filters import AnyOf, Filter, filters_of, opposite
+from serving.held import all_rows
 from serving.index import open_index
 from serving.rows import Publication, Row
 
@@ -58,10 +62,23 @@ def index(tmp_path_factory):
 FILTERS = filters_of(COLUMNS, DAY, ("religion",))
 
 
+def compiled(*conditions) -> Expression:
+    return expression_of(FILTERS.compiled(conditions))
+
+
+@cache
+def in_memory(index):
+    return all_rows(index, index.describe("users_a"), megabytes=9, stop=threading.Event())
+
+
 def found(index, *conditions) -> set[str]:
-    hits = index.search("users_a", np.ones(3, np.float32), 1_000, FILTERS.compiled(conditions))
-    assert len(hits) == index.count("users_a", FILTERS.compiled(conditions))
-    return {hit.user_id for hit in hits}
+    """By a search; a count, and the columns in memory, must find the same."""
+    condition, ones = compiled(*conditions), np.ones(3, np.float32)
+    hits = {hit.user_id for hit in index.search("users_a", ones, 1_000, condition)}
+    assert len(hits) == index.count("users_a", condition)
+    users, facts = in_memory(index)
+    assert hits == {users.names[row] for row in np.flatnonzero(facts.meet(FILTERS.compiled(conditions)))}
+    return hits
 
 
 def by_loop(given) -> set[str]:
@@ -107,7 +124,7 @@ def test_all_filters_must_hold_and_users_can_be_left_out(index):
     expected = set.intersection(*map(by_loop, several))
     out = sorted(expected)[:3]
 
-    hits = index.search("users_a", np.ones(3, np.float32), 500, all_of([FILTERS.compiled(several), not_among(out)]))
+    hits = index.search("users_a", np.ones(3, np.float32), 500, all_of([compiled(*several), not_among(out)]))
 
     assert found(index, *several) == expected
     assert {hit.user_id for hit in hits} == expected - set(out)
@@ -125,9 +142,11 @@ def test_the_opposite_holds_for_the_other_users_with_a_known_age(index, op):
 def test_no_value_escapes_from_its_filter(index, value):
     """Whoever has exactly this city is found, and nobody else, whatever the value looks like."""
     same = {user for user, person in PEOPLE.items() if person[CITY.name] == value}
-    compiled = FILTERS.compiled([Filter(CITY.name, "=", value), Filter("age", ">=", 0)])
+    known = Filter("age", ">=", 0)
 
-    assert compiled.template == FILTERS.compiled([Filter(CITY.name, "=", "x"), Filter("age", ">=", 0)]).template
+    assert (
+        compiled(Filter(CITY.name, "=", value), known).template == compiled(Filter(CITY.name, "=", "x"), known).template
+    )
     assert found(index, Filter(CITY.name, "=", value)) == same
     assert found(index, Filter(CITY.name, "in", (value, value))) == same
     assert index.count("users_a", among([value])) == 0
@@ -143,13 +162,13 @@ def test_no_value_escapes_from_its_filter(index, value):
 def test_templates_hold_our_words_and_places_alone():
     given = [Filter("age", "between", (1, 2)), Filter(CITY.name, "not in", HOSTILE[:50]), Filter(LAST.name, ">", 9)]
 
-    compiled = all_of([FILTERS.compiled(given), not_among(HOSTILE)])
+    made = all_of([compiled(*given), not_among(HOSTILE)])
 
     assert re.fullmatch(
-        r"(?:f_[0-9a-f]{16}|user_id|\{v\d\}|is not null|is null|not in|and|or|[<>]=?|[() ])+", compiled.template
+        r"(?:f_[0-9a-f]{16}|user_id|\{v\d\}|is not null|is null|not in|and|or|[<>]=?|[() ])+", made.template
     )
-    assert list(compiled.params) == ["v0", "v1", "v2", "v3", "v4"]
-    assert compiled.params["v2"] == list(HOSTILE[:50]) and compiled.params["v4"] == list(HOSTILE)
+    assert list(made.params) == ["v0", "v1", "v2", "v3", "v4"]
+    assert made.params["v2"] == list(HOSTILE[:50]) and made.params["v4"] == list(HOSTILE)
 
 
 def test_parts_keep_their_values_when_they_are_joined():

@@ -15,14 +15,18 @@ from model.bounds import Bounds
 from model.calibration.line import Line
 from model.vectors import Demand
 from serving.combining import answered
-from serving.eligibility import Limits
 from serving.expecting import line_between
-from serving.expressions import not_among
+from serving.facts import Column
+from serving.filters import AnyOf, Filter
 from serving.held import Held, all_rows
+from serving.held_facts import HeldFacts
 from serving.nearly import ROUNDING
 from serving.question import Question
 from serving.remembered import Remembered
+from serving.rows import Row
 
+AGE = Column("age", "number", "profile", "age")
+NO_TEXTS = np.zeros(0, np.int64), np.zeros(0, np.float32)
 EVERYBODY = [user_name(at) for at in range(USERS)]
 SENTENCES = ("picnic", "a garden plant", "lunch bags and picnic baskets", "who will not buy cake stands")
 
@@ -56,8 +60,10 @@ def until_filled(desk) -> Held:
 def test_all_rows_are_those_of_the_index_page_by_page(desk, monkeypatch):
     monkeypatch.setattr("serving.held._PAGE", 7)
 
-    found = all_rows(desk._index, "users_v1", megabytes=1, stop=threading.Event())
+    found, facts = all_rows(desk._index, desk._index.describe("users_v1"), megabytes=1, stop=threading.Event())
 
+    ages = {user: 20.0 + at for at, user in enumerate(EVERYBODY)}
+    assert facts.columns[AGE.stored].values.tolist() == [ages[user] for user in found.names]
     assert sorted(found.names) == EVERYBODY and found.vectors.dtype == np.float32
     vectors, texts = desk._index.vectors("users_v1", EVERYBODY), desk._index.weighted_texts("users_v1", EVERYBODY)
     for user, vector, own in zip(found.names, *found.stored(), strict=True):
@@ -67,9 +73,10 @@ def test_all_rows_are_those_of_the_index_page_by_page(desk, monkeypatch):
 
 def test_nothing_is_held_where_it_does_not_fit_or_is_no_longer_wanted(desk):
     stop = threading.Event()
-    assert all_rows(desk._index, "users_v1", megabytes=0, stop=stop) is None
+    publication = desk._index.describe("users_v1")
+    assert all_rows(desk._index, publication, megabytes=0, stop=stop) is None
     stop.set()
-    assert all_rows(desk._index, "users_v1", megabytes=1, stop=stop) is None
+    assert all_rows(desk._index, publication, megabytes=1, stop=stop) is None
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
@@ -92,56 +99,43 @@ def test_what_texts_alone_decide_is_found_in_memory_without_the_index(desk, sent
     before, eligible = desk.target(asked, size=5).users, desk.preview(asked, size=5).eligible
     assert before and 0 < eligible < USERS
     filled(desk)
-    for name in ("read", "count", "nearest", "meeting"):
+    for name in ("read", "count", "nearest"):
         monkeypatch.setattr(f"serving.index.UserIndex.{name}", lambda *_: 1 / 0)
 
     assert desk.target(asked, size=5).users == before
     assert desk.preview(asked, size=5).eligible == eligible
 
 
-@pytest.fixture
-def filtered(desk, monkeypatch):
-    """Who is found in memory, of all but those whom a fact of the index leaves out; the order of everybody;
-    with lists of few users."""
-    order = [user.user_id for user in desk.target(Question("picnic"), size=USERS).users]
+@pytest.mark.parametrize("sentence", ["picnic", "picnic fans who bought a garden plant"])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        (Filter("age", ">", 25),),
+        (AnyOf((Filter("age", "<", 22), Filter("age", "in", (31, 33)))), Filter("age", "!=", 20)),
+        (Filter("age", ">", 1_000),),
+    ],
+)
+def test_a_filter_finds_the_same_in_memory_without_the_index(desk, sentence, filters, monkeypatch):
+    asked = Question(sentence, filters=filters)
+    before, eligible = desk.target(asked, size=5).users, desk.preview(asked, size=5).eligible
     filled(desk)
-    monkeypatch.setattr("serving.ranking.FEWEST_LISTED", 1)
-    monkeypatch.setattr("serving.ranking.MOST_USERS", 8)
+    for name in ("read", "count", "nearest"):
+        monkeypatch.setattr(f"serving.index.UserIndex.{name}", lambda *_: 1 / 0)
 
-    def found(size, without):
-        limits = Limits(facts=not_among(without))
-        monkeypatch.setattr("serving.eligibility.Eligibility.limits", lambda *_, **__: limits)
-        return [user.user_id for user in desk.target(Question("picnic"), size=size).users]
-
-    return found, order
+    assert desk.target(asked, size=5).users == before
+    assert desk.preview(asked, size=5).eligible == eligible
 
 
-def test_in_memory_the_best_who_meet_a_filter_are_found_without_a_search(filtered, monkeypatch):
-    found, order = filtered
-    monkeypatch.setattr("serving.index.UserIndex.nearest", lambda *_: 1 / 0)
+def test_while_a_night_is_written_a_filter_answers_by_the_day_in_service(desk, settings):
+    """Ages change, and the rows are written; the publication is not stamped yet."""
+    asked = Question("picnic", filters=(Filter("age", "<", 25),))
+    filled(desk)
+    before = desk.target(asked, size=5)
+    index, ages = desk._index, {AGE.stored: 99.0}
+    ones = np.ones(index.describe("users_v1").dimension, np.float32)
+    index.upsert("users_v1", [Row(user, ones, NO_TEXTS, "x", "x", ages, "x") for user in EVERYBODY])
 
-    assert found(2, order[:2]) == order[2:4]
-    assert found(3, order[:5]) == order[5:8]
-
-
-def test_where_few_of_the_best_meet_a_filter_all_who_do_are_looked_at(filtered, monkeypatch):
-    found, order = filtered
-    monkeypatch.setattr("serving.index.UserIndex.nearest", lambda *_: 1 / 0)
-
-    assert found(3, order[:-5]) == order[-5:-2]
-
-
-def test_where_too_many_to_read_meet_a_filter_the_index_lists_them_as_well(filtered, monkeypatch):
-    found, order = filtered
-    asked = []
-
-    def nearest(self, name, vector, k, condition):
-        asked.append(k)
-        return order[-9:]
-
-    monkeypatch.setattr("serving.index.UserIndex.nearest", nearest)
-
-    assert found(3, order[:9]) == order[-9:-6] and asked == [8]
+    assert before.users and desk.target(asked, size=5) == before
 
 
 def test_what_is_held_is_not_read_again(desk, monkeypatch):
@@ -156,7 +150,7 @@ def test_users_who_were_written_since_are_read_from_the_index(desk):
     few = replace(rows._users, names=EVERYBODY[:5])
     index = desk._index
 
-    held = Held(few, rows.known, Remembered(index, "users_v1", megabytes=1))
+    held = Held(few, HeldFacts(5, {}), rows.known, Remembered(index, "users_v1", megabytes=1))
 
     assert held.of(EVERYBODY[:8]).names == EVERYBODY[:8]
     assert held.of(EVERYBODY[:8]).histories.key_V is not rows.known.key_V
