@@ -25,6 +25,7 @@ class Real:
 
     work: Workdir
     day: Day
+    users: list[str]
     vectors: "np.ndarray"
     keys: pa.ListArray
     weights: pa.ListArray
@@ -40,11 +41,13 @@ class Real:
 def real(workdir: Path) -> Real:
     work = Workdir(workdir.absolute())
     day = chosen_day(work, None)
-    columns = ["vector", "text_keys", "text_weights"]
+    columns = ["user_id", "vector", "text_keys", "text_weights"]
     table = pq.read_table(day.folder, columns=columns, partitioning=None).combine_chunks()
-    vectors, keys, weights = (table[name].chunk(0) for name in columns)
+    users, vectors, keys, weights = (table[name].chunk(0) for name in columns)
     flat = vectors.flatten().to_numpy().reshape(len(table), -1)
-    return Real(work, day, flat, keys, weights, FoundModel.from_pretrained(work.models / day.model_version))
+    return Real(
+        work, day, users.to_pylist(), flat, keys, weights, FoundModel.from_pretrained(work.models / day.model_version)
+    )
 
 
 def like(real: Real, count: int, seed: int) -> tuple["np.ndarray", "np.ndarray"]:

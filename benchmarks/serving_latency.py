@@ -40,6 +40,8 @@ from feature_repo.contracts.templates import TEMPLATE_VERSION
 from model.scores import inner_products
 from serving.app import create_app
 from serving.desk import Desk, open_desk
+from serving.facts import Column, Facts, lake_columns, read_facts
+from serving.filters import Filter
 from serving.held import Held
 from serving.index import SEARCH, open_index
 from serving.meeting import Meeting
@@ -50,7 +52,7 @@ from serving.telemetry.metrics import STAGE_SECONDS
 TARGETS = {"p50": 1.3, "p99": 2.0}
 QUANTILES = {"p50": 0.5, "p99": 0.99}
 BARE = ("bare", "bare apart")
-ASKED_OF_DESK = ("desk", "desk with reasons", "http with reasons")
+ASKED_OF_DESK = ("desk", "desk with a filter", "desk with reasons", "http with reasons")
 WARM, RECALLED = 10, 10
 MOST_SECONDS = 600
 Ask = Callable[[str], object]
@@ -70,16 +72,28 @@ def name_of(at: int) -> str:
     return f"u{at:08d}"
 
 
-def rows(source: Real, count: int) -> Iterator[Row]:
+def facts_of(source: Real) -> Facts:
+    """The columns that WORKDIR's users are filtered by."""
+    return read_facts(source.work, source.day.ds, lake_columns(source.work, source.day.ds))
+
+
+def half(source: Real, facts: Facts) -> Filter:
+    """A filter that leaves about half of the users."""
+    column = next(column for column in facts.columns if column.kind == "number")
+    values = [value for user in source.users if (value := facts.of(user)[column.stored]) is not None]
+    return Filter(column.name, ">=", float(np.median(np.array(values, np.float64))))
+
+
+def rows(source: Real, count: int, facts: Facts) -> Iterator[Row]:
     vectors, own = like(source, count, seed=1)
     for at, (vector, place) in enumerate(zip(vectors, own.tolist(), strict=True)):
         texts = source.keys[place].values.to_numpy(), source.weights[place].values.to_numpy()
-        yield Row(name_of(at), vector, texts, source.day.ds.isoformat(), "")
+        yield Row(name_of(at), vector, texts, source.day.ds.isoformat(), "", facts.of(source.users[place]))
 
 
-def fill(source: Real, settings: Settings, users: Iterable[Row]) -> Publication:
+def fill(source: Real, settings: Settings, users: Iterable[Row], columns: tuple[Column, ...]) -> Publication:
     name = collection(source.model.version)
-    made = Publication(name, source.vectors.shape[1], source.model.version, TEMPLATE_VERSION)
+    made = Publication(name, source.vectors.shape[1], source.model.version, TEMPLATE_VERSION, columns=columns)
     with open_index(settings) as index:
         index.create(made)
         index.upsert(name, users)
@@ -244,7 +258,9 @@ def crowd(url: str, sentences: list[str], k: int, clients: int, seconds: float) 
 def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     source = real(given.workdir)
     settings = linked(source, folder, given.uri)
-    fill(source, settings, rows(source, given.users))
+    facts = facts_of(source)
+    fill(source, settings, rows(source, given.users, facts), facts.columns)
+    filters = (half(source, facts),)
     desk = open_desk(settings)
     with ExitStack() as stack:
         url = stack.enter_context(serving(settings, desk))
@@ -258,8 +274,9 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         asks: dict[str, Ask] = {
             "bare": bare(source, desk.ready().index.milvus.client, given.k),
             ASKED_OF_DESK[0]: lambda sentence: desk.target(Question(sentence), size=given.k, explain=0),
-            ASKED_OF_DESK[1]: lambda sentence: desk.target(Question(sentence), size=given.k),
-            ASKED_OF_DESK[2]: by_http,
+            ASKED_OF_DESK[1]: lambda said: desk.target(Question(said, filters=filters), size=given.k, explain=0),
+            ASKED_OF_DESK[2]: lambda sentence: desk.target(Question(sentence), size=given.k),
+            ASKED_OF_DESK[3]: by_http,
         }
         if given.uri:  # a Milvus Lite file has one process
             asks["bare apart"] = stack.enter_context(bare_apart(given.workdir, given.uri, given.k))
@@ -284,6 +301,8 @@ def run(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "k": given.k,
         "questions": given.questions,
         "machine": platform.processor() or platform.machine(),
+        "columns": len(facts.columns),
+        "filter": str(filters[0]),
         "memory_filled_s": round(filled, 1),
         "recall": round(recalled, 4),
         "ways": found,
