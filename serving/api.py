@@ -24,10 +24,6 @@ from serving.problems import documented
 from serving.publish import Published
 from serving.rows import Publication
 
-_UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
-_MISREAD = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
-_FILTERED = (e.AudienceTooSmall, e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
-
 _NO_VERSIONS = {"model_version": "", "collection": "", "ds": "", "template_version": 0}
 
 router = APIRouter()
@@ -43,7 +39,7 @@ TheDesk = Annotated[Desk, Depends(_desk)]
 @router.post(
     "/v1/audiences:target",
     response_model=AudienceMessage,
-    responses=documented(*_UNREADY, *_MISREAD, *_FILTERED, e.AudienceTooLarge),
+    responses=documented(*e.UNREADY, *e.MISREAD, *e.FILTERED, e.AudienceTooLarge),
     tags=["audiences"],
 )
 def target(asked: ExplainedTarget, desk: TheDesk) -> Any:
@@ -57,7 +53,7 @@ def target(asked: ExplainedTarget, desk: TheDesk) -> Any:
 @router.post(
     "/v1/audiences:preview",
     response_model=PreviewMessage,
-    responses=documented(*_UNREADY, *_MISREAD, *_FILTERED, e.AudienceTooLarge),
+    responses=documented(*e.UNREADY, *e.MISREAD, *e.FILTERED, e.AudienceTooLarge),
     tags=["audiences"],
 )
 def preview(asked: TargetRequest, desk: TheDesk, caller: TheCaller) -> Any:
@@ -72,8 +68,8 @@ def preview(asked: TargetRequest, desk: TheDesk, caller: TheCaller) -> Any:
     "/v1/audiences:lookalike",
     response_model=AudienceMessage,
     responses=documented(
-        *_UNREADY,
-        *_FILTERED,
+        *e.UNREADY,
+        *e.FILTERED,
         e.DemandTooLong,
         e.OtherLanguage,
         e.UnknownUsers,
@@ -96,7 +92,7 @@ def lookalike(asked: ExplainedLookalike, desk: TheDesk) -> Any:
 @router.get(
     "/v1/users/{user_id:path}/features",
     response_model=FeaturesMessage,
-    responses=documented(*_UNREADY, e.UserWithoutFeatures, e.FeaturesMissing),
+    responses=documented(*e.UNREADY, e.UserWithoutFeatures, e.FeaturesMissing),
     tags=["users"],
 )
 def features(user_id: Annotated[str, Path(min_length=1, max_length=256)], desk: TheDesk) -> Any:
@@ -112,12 +108,12 @@ def alive(request: Request) -> Any:
     return {"status": "alive", "instance": request.app.state.instance}
 
 
-@router.get("/readyz", response_model=ReadyMessage, responses=documented(*_UNREADY), tags=["server"])
+@router.get("/readyz", response_model=ReadyMessage, responses=documented(*e.UNREADY), tags=["server"])
 def ready(request: Request, caller: TheCaller) -> Any:
-    """An index is published and the model that made it is loaded. Who sends no key to a server of several tenants is
-    told whether any of them is ready, and nothing of it."""
+    """An index is published and the model that made it is loaded. Who sends no key to a server that asks for keys is
+    told whether any of its tenants is ready, and nothing of it."""
     tenants = request.app.state.tenants.values()
-    if len(tenants) == 1 or caller.known:
+    if caller.known or not request.app.state.keys_required:
         return {"status": "ready", **_versions(caller.tenant.desk.ready().publication)}
     one_ready(tenants)
     return {"status": "ready", **_NO_VERSIONS}

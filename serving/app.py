@@ -58,6 +58,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     problems.install(app)
     app.state.tenants = {}
     callers = install(app, settings)
+    app.state.keys_required = callers.required
     app.add_middleware(Told)
     stored = (audiences_router, export_router, seed_router)
     for part in (router, users_router, *stored, erasure_router, page_router, telemetry_router.router):

@@ -54,6 +54,12 @@ class VersionsDisagree(ServingError):
     hint = "Publish the embeddings of this model (POST /v1/admin/publish) or roll the index back (`found rollback`)."
 
 
+class PublicationUnreadable(ServingError):
+    status = 503
+    code = "publication_unreadable"
+    hint = "The server's log says where; run the nightly steps of that day again."
+
+
 class AudienceTooLarge(ServingError):
     status = 422
     code = "audience_too_large"
@@ -172,3 +178,11 @@ class ServerRefused(ServingError):
     status = 502
     code = "server_refused"
     hint = "The running server owns this work directory; see its log, or stop it and repeat."
+
+
+UNREADY = (IndexMissing, ModelMissing, VersionsDisagree, PublicationUnreadable, IndexUnreachable)
+"""Why no question is answered at the moment."""
+MISREAD = (EmptyDemand, DemandTooLong, OtherLanguage, InvalidConditions)
+"""Why a demand is not answered."""
+FILTERED = (AudienceTooSmall, UnknownFilterField, DeniedFilter, InvalidFilter, Misconfigured)
+"""Why filters are not applied."""

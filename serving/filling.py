@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from feature_repo.contracts.errors import FoundError
 from serving.held import Held, all_rows
 from serving.targeting import Targeting
 
@@ -45,10 +44,9 @@ class Filling:
             known = targeting.model.known(targeting.vectors, users.histories.key_V)
             full = replace(targeting, rows=Held(users, facts, known.hold(), targeting.rows))
             full.warm()
-        except FoundError as error:
-            _log.info(
-                "memory was not filled", extra={"found": {"collection": publication.collection, "why": str(error)}}
-            )
+        except Exception:
+            told = {"collection": publication.collection}
+            _log.warning("memory was not filled: the index answers", exc_info=True, extra={"found": told})
             return
         if not stop.is_set():
             self._exchange(targeting, full)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from feature_repo.contracts.errors import FoundError
+from serving.errors import PublicationUnreadable
 from serving.rows import Publication
 from serving.telemetry.metrics import RELOADS
 
@@ -122,6 +123,10 @@ class Reloading(Generic[T]):
         except FoundError:
             RELOADS.labels("failed").inc()
             raise
+        except Exception as error:
+            RELOADS.labels("failed").inc()
+            _log.exception("a publication cannot be opened")
+            raise PublicationUnreadable(f"{published.collection} cannot be opened: {type(error).__name__}.") from error
         RELOADS.labels("opened").inc()
         told = {name: getattr(published, name) for name in ("collection", "ds", "model_version")}
         _log.info("a publication answers", extra={"found": told})

@@ -17,8 +17,6 @@ from serving.similar import Query
 MOST_NUMBERS = 32_768
 """A Milvus vector has no more."""
 Number = Annotated[float, Field(allow_inf_nan=False)]
-_UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
-_FILTERED = (e.AudienceTooSmall, e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
 
 router = APIRouter()
 
@@ -71,7 +69,7 @@ class FreshMessage(Versions):
     "/v1/users:similar",
     response_model=SimilarMessage,
     responses=documented(
-        *_UNREADY, *_FILTERED, e.UnknownUsers, e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.AudienceTooLarge
+        *e.UNREADY, *e.FILTERED, e.UnknownUsers, e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.AudienceTooLarge
     ),
     tags=["users"],
 )
@@ -86,7 +84,7 @@ def similar(asked: SimilarRequest, desk: TheDesk) -> Any:
 @router.post(
     "/v1/users/{user_id:path}:embed",
     response_model=FreshMessage,
-    responses=documented(*_UNREADY, e.UserWithoutFeatures, e.FeaturesMissing),
+    responses=documented(*e.UNREADY, e.UserWithoutFeatures, e.FeaturesMissing),
     tags=["users"],
 )
 def embed(user_id: Annotated[str, Path(min_length=1, max_length=256)], desk: TheDesk) -> Any:

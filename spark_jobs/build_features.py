@@ -5,10 +5,12 @@ spark-submit spark_jobs/build_features.py --ds 2011-06-01
 
 import argparse
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+from filelock import FileLock
 from pyspark.sql import DataFrame, SparkSession
 
 from feature_repo.contracts.errors import FoundError
@@ -28,19 +30,30 @@ def build_features(spark: SparkSession, settings: Settings, cutoffs: Sequence[da
     tables = open_lake(spark, settings)
     schema = features.profile_schema(tables.profiles)
     write_json(settings.work.profile_schema, schema.as_dict())
-    staging = settings.work.root / "features" / ".staging"
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
+    with _staging(settings, cutoffs) as staging:
         users = _stage(spark, tables, settings, cutoffs, staging)
         paths = {settings.work.partition(v, ds): staging / v / f"ds={ds}" for v in _VIEWS for ds in cutoffs}
         publish_all(paths, lambda folders: _move({paths[p]: into for p, into in folders.items()}))
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     say(f"features: {users} snapshots at {', '.join(map(str, cutoffs))} in {settings.work.root / 'features'}")
 
 
 _VIEWS = (TEXTS, *INPUT_VIEWS)
 """Texts first: a reader of the other views finds the text of every key."""
+
+
+@contextmanager
+def _staging(settings: Settings, cutoffs: Sequence[date]) -> Iterator[Path]:
+    """An empty folder of these cut-offs, which is removed in the end. Runs of the same ones take turns, and what a
+    killed one left goes first."""
+    root, name = settings.work.root / "features", f"{cutoffs[0]}-{cutoffs[-1]}-{len(cutoffs)}"
+    root.mkdir(parents=True, exist_ok=True)
+    staging = root / f".staging-{name}"
+    with FileLock(root / f".{name}.lock"):
+        shutil.rmtree(staging, ignore_errors=True)
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _stage(spark: SparkSession, tables: LakeTables, settings: Settings, cutoffs: Sequence[date], staging: Path) -> int:

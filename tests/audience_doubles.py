@@ -43,10 +43,14 @@ def published(root: Path, **settings: object) -> Settings:
     return made
 
 
+LOOPBACK = "http://127.0.0.1"
+
+
 @contextmanager
 def serving(settings: Settings, open_desk: Callable[[Settings], Desk] = open_desk) -> Iterator[TestClient]:
     """A client of the app of these settings; what fails in it is an answer, not an exception."""
-    with TestClient(create_app(settings, open_desk=open_desk), raise_server_exceptions=False) as client:
+    app = create_app(settings, open_desk=open_desk)
+    with TestClient(app, base_url=LOOPBACK, raise_server_exceptions=False) as client:
         yield client
 
 

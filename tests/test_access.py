@@ -21,7 +21,7 @@ from test_api import refused, wait_for
 from feature_repo.contracts.settings import Settings
 from serving.access import body
 from serving.access.audit import AuditLog
-from serving.access.errors import InvalidAccess, KeysMissing, KeyUnknown, RateLimited, ServerBusy
+from serving.access.errors import InvalidAccess, KeysMissing, KeyUnknown, RateLimited, ServedAlready, ServerBusy
 from serving.access.guard import template_of
 from serving.access.keys import Keys
 from serving.access.limits import Places, Rate
@@ -414,6 +414,49 @@ def test_the_record_says_who_did_what_and_never_what_was_typed(client, settings,
             held = path.read_bytes()
             assert SECRET_WORDS.encode() not in held and b"hovercraft" not in held, path
             assert b"secret-user-1" not in held, path
+
+
+def test_strangers_fill_no_record_beyond_the_rate_of_one_key(tmp_path):
+    settings = published(tmp_path, require_keys="always", requests_per_minute=60, request_burst=5)
+    Keys(settings.work.keys).create(name="k", role="viewer")
+    with serving(settings) as client:
+        statuses = {client.get("/v1/audiences", headers=bearer("x")).status_code for _ in range(20)}
+
+    assert statuses == {401} and 5 <= len(audited(settings)) < 10
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:8080", 200), ("[::1]:8080", 200), ("LOCALHOST", 200), ("evil.example:8080", 421), ("", 421)],
+)
+def test_without_keys_a_page_of_another_name_reads_nothing(tmp_path, host, status):
+    """A foreign name is asked for by a page that lets its own name point here."""
+    with serving(published(tmp_path)) as client:
+        answer = client.get("/v1/audiences", headers={"Host": host})
+        assert client.get("/healthz", headers={"Host": host}).status_code == 200
+
+    if status == 200:
+        assert answer.status_code == 200
+    else:
+        refused(answer, status=421, code="other_host", told="answers without keys, and to its own name alone")
+
+
+def test_a_second_server_of_a_work_directory_does_not_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("serving.access.tenants._PATIENCE_SECONDS", 0.1)
+    settings = published(tmp_path)
+    with serving(settings):
+        with pytest.raises(ServedAlready, match="another server runs on"), serving(settings):
+            pass
+    with serving(settings) as client:
+        assert client.get("/v1/audiences").status_code == 200
+
+
+def test_who_sends_no_key_learns_that_a_server_is_not_ready_and_no_more(tmp_path):
+    settings = Settings(workdir=str(tmp_path), require_keys="always")
+    key = bearer(Keys(settings.work.keys).create(name="k", role="viewer")[1])
+    with serving(settings) as client:
+        for headers, told in (({}, "no tenant of this server can be answered"), (key, "is published under the alias")):
+            refused(client.get("/readyz", headers=headers), status=503, code="index_missing", told=told)
 
 
 def test_a_fault_of_the_server_is_recorded_as_one(client, settings, keys, monkeypatch):

@@ -7,7 +7,6 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from audience_doubles import open_desk, serving
-from fastapi.testclient import TestClient
 from hostile import HOSTILE
 from serving_doubles import (
     DAY,
@@ -24,7 +23,6 @@ from serving_doubles import (
 
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import NOTHING
-from serving.app import create_app
 from serving.combining import combined, log_odds
 from serving.index import open_index
 from serving.preview import deciles, precision
@@ -355,7 +353,7 @@ def test_a_night_rewrites_the_users_whose_profile_or_activity_changed(tmp_path):
         done = publish(index, settings.work, night)
     assert (done.written, done.deleted) == (2, 0), "a day later, all other events are a day older and nothing else"
 
-    with TestClient(create_app(settings, open_desk=open_desk)) as client:
+    with serving(settings, open_desk) as client:
         asked = {"size": USERS, "filters": [{"field": "bills_recency_days", "op": "<=", "value": 20}]}
         assert users(ask(client, "x", **asked)) == {user_name(at) for at in range(1, 20)} - LEFT_OUT
         old = ask(client, "x", filters=[{"field": "age", "op": "=", "value": 99}])
@@ -376,13 +374,13 @@ def test_settings_that_cannot_be_kept_make_no_audience(tmp_path):
         "suppressed_users": (str(tmp_path / "gone"), "which cannot be read"),
     }
     for name, (value, told) in cases.items():
-        with TestClient(create_app(replace(settings, **{name: value}), open_desk=open_desk)) as client:
+        with serving(replace(settings, **{name: value}), open_desk) as client:
             refused(client, 503, "misconfigured", told, demand="a picnic basket")
 
 
 def test_a_suppression_list_is_read_again_when_it_changes(tmp_path):
     settings = set_up(tmp_path)
-    with TestClient(create_app(settings, open_desk=open_desk)) as client:
+    with serving(settings, open_desk) as client:
         assert user_name(4) in users(ask(client, "a picnic basket"))
         with open(settings.suppressed_users, "a") as file:
             file.write(f"{user_name(4)}\n")
@@ -391,7 +389,7 @@ def test_a_suppression_list_is_read_again_when_it_changes(tmp_path):
 
 def test_a_lake_of_another_language_can_be_asked_in_it(tmp_path):
     settings = replace(set_up(tmp_path), demand_language="any")
-    with TestClient(create_app(settings, open_desk=open_desk)) as client:
+    with serving(settings, open_desk) as client:
         assert ask(client, "Kunden, die bald Tee kaufen")["users"]
 
 

@@ -324,6 +324,19 @@ def test_the_command_names_the_lake_and_the_suppression_list(tmp_path, capsys, m
     assert not (tmp_path / "work" / "milvus.db").exists(), "no index is made for it"
 
 
+def test_what_cannot_be_read_is_in_the_receipt_and_stops_no_erasure(tmp_path):
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / "lake.yaml").write_text("sources: 5")
+    settings = Settings(
+        workdir=str(tmp_path / "work"), lake=str(tmp_path / "lake"), suppressed_users=str(tmp_path / "gone")
+    )
+
+    told = " ".join(erase(settings, None, GONE).document()["not_searched"])
+
+    assert f"tables that lie outside of {tmp_path / 'lake'}: its lake.yaml cannot be read" in told
+    assert f"the suppression list {tmp_path / 'gone'}: " in told
+
+
 def test_the_command_asks_the_server_that_owns_the_index(tmp_path, monkeypatch):
     asked = []
 

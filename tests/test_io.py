@@ -30,7 +30,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    return sorted(p.name for p in (folder / ".runs").iterdir())
+    return sorted(p.name for p in (folder / ".runs").iterdir() if p.suffix != ".lock")
 
 
 def test_a_published_path_shows_what_was_written_last(tmp_path):
@@ -108,6 +108,29 @@ def test_a_killed_run_leaves_a_readable_partition_and_a_re_run_repairs(tmp_path,
 
     assert (tmp_path / "ds=1" / "value").read_text() == "repaired"
     assert len(leftovers(tmp_path)) == 1, "the killed run's leftovers are gone"
+
+
+TWO_WRITERS = """
+import sys, time
+from pathlib import Path
+from feature_repo.contracts.publication import publish_all
+path, other, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+def write(folders):
+    for folder in folders.values():
+        for number in range(20):
+            (folder / str(number)).write_text(name)
+            time.sleep(0.01)
+publish_all([path, other] if name == "a" else [other, path], write)
+"""
+
+
+def test_of_two_runs_of_one_path_each_is_whole_and_one_wins(tmp_path):
+    paths = [str(tmp_path / "ds=1"), str(tmp_path / "ds=2")]
+    runs = [subprocess.Popen([sys.executable, "-c", TWO_WRITERS, *paths, name], cwd=ROOT) for name in "ab"]
+
+    assert [run.wait() for run in runs] == [0, 0]
+    shown = {Path(path, str(number)).read_text() for path in paths for number in range(20)}
+    assert len(shown) == 1 and len(leftovers(tmp_path)) == 2
 
 
 def test_json_is_replaced_whole_and_ordered(tmp_path):

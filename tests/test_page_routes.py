@@ -1,18 +1,14 @@
 """What the page asks of the API: examples of the lake, the map of users, the curve of a preview."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import yaml
 from audience_doubles import USERS, VERSIONS, open_desk, published, serving
-from fastapi.testclient import TestClient
 from serving_doubles import TEXTS
 from test_api import refused
 
 from feature_repo.contracts.settings import Settings
 from model.calibration.size import Expected
-from serving.app import create_app
 from serving.audiences.prediction import predicted
 from serving.first import lake_scenarios
 from serving.page.once import Once
@@ -144,8 +140,7 @@ def test_the_map_of_an_audience_that_is_not_there_is_refused(client):
 
 
 def test_without_a_publication_every_route_says_what_to_run(tmp_path):
-    app = create_app(Settings(workdir=str(tmp_path)), open_desk=open_desk)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with serving(Settings(workdir=str(tmp_path)), open_desk) as client:
         for route in ("/v1/examples", "/v1/map"):
             problem = refused(client.get(route), status=503, code="index_missing", told="no collection is published")
             assert "found run LAKE" in problem["hint"]
@@ -188,10 +183,14 @@ def test_what_is_worked_out_once_is_worked_out_again_when_the_desk_answers_by_so
     class Desk:
         pass
 
+    class By:
+        def __init__(self, publication):
+            self.publication = publication
+
     made = []
     once = Once(lambda desk, targeting: made.append(targeting.publication) or targeting.publication)
     desk, other = Desk(), Desk()
-    first, second, anew = (SimpleNamespace(publication=name) for name in ("first", "second", "first"))
+    first, second, anew = map(By, ("first", "second", "first"))
 
     assert [once.of(desk, first), once.of(desk, first), once.of(other, first)] == ["first"] * 3
     assert made == ["first"] * 2

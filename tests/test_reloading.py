@@ -17,7 +17,7 @@ from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import text_key
 from model.text_cache import TextTable
 from serving import reloading
-from serving.errors import IndexMissing, IndexUnreachable, ModelMissing, VersionsDisagree
+from serving.errors import IndexMissing, IndexUnreachable, ModelMissing, PublicationUnreadable, VersionsDisagree
 from serving.publish import publish, rollback
 from serving.question import Question
 from serving.reloading import Reloading
@@ -41,10 +41,14 @@ class Doors:
         self.door = {"one": threading.Event(), "two": threading.Event()}
         self.gone: set[str] = set()
         self.opened: list[str] = []
+        self.broken, self.tried = False, 0
 
     def __call__(self, publication: Publication, now: Opened | None) -> Opened:
         """What opens it: see Reloading."""
         assert self.door[publication.model_version].wait(10)
+        self.tried += 1
+        if self.broken:
+            raise OSError("secret")
         if publication.model_version in self.gone:
             raise ModelMissing(f"no model {publication.model_version}.")
         self.opened.append(publication.model_version)
@@ -74,6 +78,20 @@ def test_the_first_publication_is_waited_for_and_opened_once(doors):
     for asker in askers:
         asker.join()
     assert [each.publication for each in found] == [ONE] * 8 and doors.opened == ["one"]
+
+
+def test_what_fails_unexpectedly_is_told_and_not_tried_at_every_question(doors, caplog):
+    reloads = Reloading(doors)
+    reloads.of(ONE)
+    doors.door["two"].set()
+    doors.broken = True
+    reloads.of(TWO)
+    wait_for(lambda: reloads._failed)
+
+    for _ in range(3):
+        with pytest.raises(PublicationUnreadable, match="users_two cannot be opened: OSError"):
+            reloads.of(TWO)
+    assert doors.tried == 2 and "secret" not in caplog.messages
 
 
 def test_the_old_publication_answers_until_the_new_one_is_open_and_nobody_waits(doors):

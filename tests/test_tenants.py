@@ -250,6 +250,15 @@ REDIS = 'online_store = "redis"\nredis = "h:1,db=3"\n'
         ("[a]\nworkdir='w'\n[b]\nworkdir='w/b'", "a and b share the work directory"),
         (f"[a]\nworkdir='a'\n{SERVER}[b]\nworkdir='b'\n{SERVER}", "share the database 'default' of the Milvus server"),
         (f"[a]\nworkdir='a'\n{REDIS}[b]\nworkdir='b'\n{REDIS}", "share one database of Redis"),
+        *(
+            (f"[a]\nworkdir='a'\n{one}[b]\nworkdir='b'\n{other}", "share ")
+            for one, other in (
+                (SERVER, 'milvus_uri = "HTTP://M:1/"\nmilvus_database = "default"\n'),
+                ('milvus_uri = "http://m"\n', 'milvus_uri = "http://m:19530"\n'),
+                (REDIS, REDIS.replace("h:1,db=3", "H:1, ssl=true, db=3")),
+                (REDIS.replace(",db=3", ""), REDIS.replace("db=3", "db=0")),
+            )
+        ),
     ],
 )
 def test_tenants_that_share_a_place_or_are_none_are_refused(tmp_path, text, told):

@@ -2,14 +2,17 @@
 
 A published path is a symbolic link to one of two hidden siblings, `.runs/NAME.a` or `.runs/NAME.b`. A run
 fills the one that is not linked and then swaps the link, which is atomic. Whatever a killed run left behind
-lies in the unlinked sibling, and the next run of the same path removes it first.
+lies in the unlinked sibling, and the next run of the same path removes it first. Two runs of one path take turns.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
+
+from filelock import FileLock
 
 from feature_repo.contracts.errors import FoundError
 
@@ -23,16 +26,26 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
 
 def publish_all(paths: Iterable[Path], write: Callable[[dict[Path, Path]], None]) -> None:
     """Several paths are written first and swapped last, one after the other."""
-    fresh = {path: _fresh(path) for path in paths}
-    try:
-        write(fresh)
-    except BaseException:
-        for folder in fresh.values():
-            _remove(folder)
-        raise
-    for path, folder in fresh.items():
-        _swap(path, folder)
-        _remove(_sibling(path, folder))
+    given = list(paths)
+    with ExitStack() as turns:
+        for path in sorted(given):  # in one order: two runs never wait for each other
+            turns.enter_context(_turn(path))
+        fresh = {path: _fresh(path) for path in given}
+        try:
+            write(fresh)
+        except BaseException:
+            for folder in fresh.values():
+                _remove(folder)
+            raise
+        for path, folder in fresh.items():
+            _swap(path, folder)
+            _remove(_sibling(path, folder))
+
+
+def _turn(path: Path) -> FileLock:
+    runs = path.parent / RUNS
+    runs.mkdir(parents=True, exist_ok=True)
+    return FileLock(runs / f"{path.name}.lock")
 
 
 def published_by(run: Path) -> Path | None:

@@ -9,7 +9,6 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,8 +61,13 @@ class AuditLog:
         with self._turn:
             paths, self._unsynced = self._unsynced, set()
         for path in paths:
-            with suppress(FileNotFoundError), path.open("rb") as file:
-                os.fsync(file.fileno())
+            try:
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+            except FileNotFoundError:
+                continue  # moved away
+            except OSError as error:
+                _log.error("the audit log %s cannot be synced: %s", self._folder, error.strerror)
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -3,13 +3,14 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
 from feature_repo.contracts.settings import Settings
-from serving.access.errors import KeysMissing, Unauthorized
+from serving.access.errors import KeysMissing, OtherHost, Unauthorized
 from serving.access.keys import Holder, Keys
-from serving.access.loopback import keys_required
+from serving.access.loopback import is_loopback, keys_required
 from serving.access.roles import Role
 from serving.access.tenant_file import DEFAULT, tenant_settings
 from serving.access.tenants import Tenant
@@ -36,6 +37,7 @@ class Callers:
     def __init__(self, settings: Settings) -> None:
         self._keys = {name: Keys(own.work.keys) for name, own in tenant_settings(settings).items()}
         self._admin_key = settings.admin_key
+        self._host = settings.host.lower()
         self.required = keys_required(settings)
         self.tenants: Mapping[str, Tenant] = {}
 
@@ -53,10 +55,20 @@ class Callers:
             if needs is not None:
                 raise Unauthorized("the key is not valid.", invalid=True)
         if needs is None or (not self.required and needs < Role.ADMIN):
+            if needs is not None:
+                self._refuse_other_name(scope)
             return Caller(next(iter(self.tenants.values())), NOBODY, Role.ANALYST, known=False)
         if not self._usable():
             raise AdminDisabled("this server was started without an admin key.")
         raise Unauthorized("the request carries no key.")
+
+    def _refuse_other_name(self, scope: Scope) -> None:
+        """A page of anybody's, open in a browser of this machine, could ask by a name of its own that it lets point
+        here (DNS rebinding); by the name that it asks for it is told."""
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+        name = urlsplit(f"//{host}").hostname or ""
+        if not is_loopback(name) and name != self._host:
+            raise OtherHost(f"this server answers without keys, and to its own name alone; it was asked as {name!r}.")
 
     def suspected(self, scope: Scope) -> Caller | None:
         """Whose record a refused request belongs into: that of the tenant whose key id it names, or of the only one."""

@@ -32,6 +32,12 @@ class Forbidden(_WithHeaders):
         super().__init__(detail, WWW_Authenticate=f'Bearer realm="found", error="insufficient_scope", scope="{role}"')
 
 
+class OtherHost(ServingError):
+    status = 421
+    code = "other_host"
+    hint = 'Ask by http://127.0.0.1, or set require_keys = "always" and send a key.'
+
+
 class RateLimited(_WithHeaders):
     status = 429
     code = "rate_limited"
@@ -60,6 +66,12 @@ class KeysMissing(ServingError):
     status = 503
     code = "keys_missing"
     hint = "Make a key with `found keys create --role admin`, set FOUND_ADMIN_KEY, or serve on 127.0.0.1."
+
+
+class ServedAlready(ServingError):
+    status = 409
+    code = "served_already"
+    hint = "Stop it, or give this one a work directory of its own."
 
 
 class InvalidAccess(ServingError):

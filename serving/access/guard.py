@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.access import audit
 from serving.access.body import Limited
 from serving.access.callers import Caller, Callers
-from serving.access.errors import Forbidden
+from serving.access.errors import Forbidden, RateLimited
 from serving.access.limits import Places, Rate
 from serving.access.roles import UNKNOWN, Queue, Rule, rule_of
 from serving.access.tenants import Tenant
@@ -88,11 +88,22 @@ class Guard:
                 )
         return caller
 
+    def _suspected(self, scope: Scope) -> Caller | None:
+        """Whose record a refused request belongs into; nobody's beyond the rate of one key, so that no stranger can
+        fill a disk."""
+        found = self._callers.suspected(scope)
+        try:
+            if found:
+                self._rate.take(f"{found.tenant.name}/refused")
+        except RateLimited:
+            return None
+        return found
+
     def _record(
         self, scope: Scope, asked: _Asked, caller: Caller | None, status: int, noted: Mapping[str, Any], seconds: float
     ) -> None:
         """A request of nobody that is known is in no tenant's record."""
-        if caller is None and (caller := self._callers.suspected(scope)) is None:
+        if caller is None and (caller := self._suspected(scope)) is None:
             return
         audience = {"audience": asked.audience} if asked.audience else {}
         caller.tenant.audit.write(

@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 
 from feature_repo.contracts.settings import Settings
 from serving.access.callers import Callers
-from serving.access.errors import ACCESS_ERRORS
+from serving.access.errors import ACCESS_ERRORS, OtherHost
 from serving.access.guard import Guard, template_of
 from serving.access.limits import Rate, places_of
 from serving.access.roles import Role, rule_of
@@ -57,6 +57,8 @@ def _with_access(schema: dict[str, Any], app: FastAPI, *, optional: bool) -> dic
             open_too = optional and rule.role < Role.ADMIN
             operation["security"] = [{SCHEME: []}, {}] if open_too else [{SCHEME: []}]
             _add(operation["responses"], refusals)
+            if open_too:
+                _add(operation["responses"], documented(OtherHost))
     return schema
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings, typed
@@ -73,7 +74,21 @@ def _shared(one: Settings, other: Settings) -> Iterator[str]:
     roots = [Path(settings.workdir).resolve() for settings in (one, other)]
     if any(root == beside or root in beside.parents for root, beside in (roots, roots[::-1])):
         yield f"the work directory {roots[0]}"
-    if one.milvus_uri and (one.milvus_uri, one.milvus_database) == (other.milvus_uri, other.milvus_database):
+    if one.milvus_uri and _milvus(one) == _milvus(other):
         yield f"the database {one.milvus_database or DEFAULT!r} of the Milvus server {one.milvus_uri} (milvus_database)"
-    if one.online_store == other.online_store == "redis" and one.redis == other.redis:
+    if one.online_store == other.online_store == "redis" and _redis(one) == _redis(other):
         yield "one database of Redis (redis = HOST:PORT,db=N)"
+
+
+def _milvus(settings: Settings) -> tuple[str | None, int | None, str]:
+    """Host, port and database, however they are written."""
+    uri = urlsplit(settings.milvus_uri)
+    ports = {"http": 19530, "https": 443}
+    return uri.hostname, uri.port or ports.get(uri.scheme), settings.milvus_database or DEFAULT
+
+
+def _redis(settings: Settings) -> tuple[str, str]:
+    """Address and number of the database: HOST:PORT, then options between commas."""
+    address, *options = (part.strip() for part in settings.redis.lower().split(","))
+    numbers = [option.removeprefix("db=") for option in options if option.startswith("db=")]
+    return address, (numbers or ["0"])[-1]

@@ -30,9 +30,6 @@ from serving.problems import documented, problem_response
 from serving.question import MOST_EXPLAINED
 
 MOST_PER_PAGE = 100
-_UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
-_QUESTION = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
-_FILTERED = (e.AudienceTooSmall, e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
 _MISSING = (a.AudienceMissing, a.AudienceNotReady)
 _SEEDS = (e.UnknownUsers, e.NoSeeds, e.ContradictingSeeds, e.AudienceTooLarge, a.UnknownTexts)
 
@@ -44,7 +41,7 @@ router = APIRouter(tags=["stored audiences"])
     response_model=StoredAudienceMessage,
     responses={
         202: {"model": StoredAudienceMessage, "description": "still queued or running: ask again by its id"},
-        **documented(*_UNREADY, *_QUESTION, *_FILTERED, *_SEEDS, a.IdempotencyConflict, a.QueueFull),
+        **documented(*e.UNREADY, *e.MISREAD, *e.FILTERED, *_SEEDS, a.IdempotencyConflict, a.QueueFull),
     },
 )
 def create(
@@ -144,7 +141,7 @@ def members(audience_id: Id, audiences: TheAudiences, format: Format = "csv") ->
 @router.get(
     "/v1/audiences/{audience_id}/reasons",
     response_model=ExplainedMembers,
-    responses=documented(*_UNREADY, *_QUESTION, *_FILTERED, *_SEEDS, *_MISSING, a.AudienceOutdated),
+    responses=documented(*e.UNREADY, *e.MISREAD, *e.FILTERED, *_SEEDS, *_MISSING, a.AudienceOutdated),
 )
 def reasons(
     audience_id: Id, audiences: TheAudiences, limit: Annotated[int, Query(ge=1, le=MOST_EXPLAINED)] = 10

@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from feature_repo.contracts.blocklist import BlockList
+from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.user_lists import read_user_list
 from serving.audiences.database import Database
@@ -56,6 +57,7 @@ class _Erasure:
         past = models.forget(self._root, self.person, own)
         places += [Place("calibrations", past.users, "past users"), self._from_texts(own), *self._from_files(own)]
         searched = lake.search(self.settings, self.person)
+        suppressed, unread = self._suppressed()
         return Receipt(
             user=digest,
             erased_at=now,
@@ -66,8 +68,8 @@ class _Erasure:
             delivered_exports=delivered,
             left=self._left(),
             source_lake=searched.files,
-            not_searched=searched.not_searched,
-            suppression_list=self._suppressed(),
+            not_searched=[*searched.not_searched, *unread],
+            suppression_list=suppressed,
         )
 
     @property
@@ -131,6 +133,11 @@ class _Erasure:
         found = holding(self.person, self._root, without=without)
         return [str(path.relative_to(self._root.absolute())) for path in found]
 
-    def _suppressed(self) -> str:
+    def _suppressed(self) -> tuple[str, list[str]]:
+        """The suppression list, where it names the user, and what of it could not be read."""
         path = self.settings.suppressed_users
-        return path if path and self.person.user_id in read_user_list(Path(path)) else ""
+        try:
+            named = bool(path) and self.person.user_id in read_user_list(Path(path))
+        except (OSError, FoundError) as error:
+            return "", [f"the suppression list {path}: {error}"]
+        return path if named else "", []

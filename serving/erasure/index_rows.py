@@ -6,6 +6,7 @@ whose files hold the user is copied without that user and takes the old one's pl
 """
 
 import time
+import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def forget(index: UserIndex, person: Person) -> FromIndex:
     for name in index.collections():
         if not UNASKABLE.search(person.user_id):
             index.delete(name, [person.user_id])
+            index.stamp(name, written=uuid.uuid4().hex)  # a server that holds the rows in memory reads them anew
             _compact(index, name)
     return FromIndex(rows, "compacted by the Milvus server; its garbage collection removes the old files")
 

@@ -36,7 +36,10 @@ def search(settings: Settings, person: Person) -> Searched:
     if not root.is_dir():
         return Searched(not_searched=[f"the source lake: {settings.lake} is no folder"])
     files, missing = holding(person, root), list[str]()
-    for lake, source, folder in _sources(root):
+    sources = list(_sources(root))
+    if not sources:
+        missing.append(f"tables that lie outside of {root}: its {LAKE_FILE} cannot be read, or names none")
+    for lake, source, folder in sources:
         if not folder.is_dir():
             missing.append(f"the table {lake.table(source)!r} of the lake: it is no folder")
         elif not folder.resolve().is_relative_to(root):

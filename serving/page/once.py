@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from serving.desk import Desk
 from serving.targeting import Targeting
@@ -16,13 +16,13 @@ class Once(Generic[T]):
 
     def __init__(self, make: Callable[[Desk, Targeting], T]) -> None:
         self._make = make
-        self._kept: WeakKeyDictionary[Desk, tuple[Targeting, T]] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[Desk, tuple[ref[Targeting], T]] = WeakKeyDictionary()
         self._turn = threading.Lock()
 
     def of(self, desk: Desk, targeting: Targeting) -> T:
         """For what the desk answers by."""
         with self._turn:
             kept = self._kept.get(desk)
-            if kept is None or kept[0] is not targeting:
-                kept = self._kept[desk] = targeting, self._make(desk, targeting)
+            if kept is None or kept[0]() is not targeting:
+                kept = self._kept[desk] = ref(targeting), self._make(desk, targeting)
             return kept[1]

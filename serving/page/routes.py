@@ -20,22 +20,19 @@ from serving.page.projection import MOST_LIT, map_of, placed
 from serving.problems import documented
 from serving.targeting import Targeting
 
-_UNREADY = (e.IndexMissing, e.ModelMissing, e.VersionsDisagree, e.IndexUnreachable)
-_MISREAD = (e.EmptyDemand, e.DemandTooLong, e.OtherLanguage, e.InvalidConditions)
-_FILTERED = (e.AudienceTooSmall, e.UnknownFilterField, e.DeniedFilter, e.InvalidFilter, e.Misconfigured)
 _offers, _maps = Once(offer_of), Once(map_of)
 
 router = APIRouter(tags=["page"])
 
 
-@router.get("/v1/examples", response_model=ExamplesMessage, responses=documented(*_UNREADY))
+@router.get("/v1/examples", response_model=ExamplesMessage, responses=documented(*e.UNREADY))
 def examples(desk: TheDesk) -> Any:
     """Sentences that this lake offers to begin with, and the columns to filter by."""
     targeting = desk.ready()
     return vars(_offers.of(desk, targeting)) | _versions(targeting)
 
 
-@router.get("/v1/map", response_model=MapMessage, responses=documented(*_UNREADY))
+@router.get("/v1/map", response_model=MapMessage, responses=documented(*e.UNREADY))
 def user_map(desk: TheDesk) -> Any:
     """A random sample of the users in two dimensions: those close to each other did similar things."""
     targeting = desk.ready()
@@ -44,7 +41,7 @@ def user_map(desk: TheDesk) -> Any:
     return told | _versions(targeting)
 
 
-@router.post("/v1/map", response_model=LitMessage, responses=documented(*_UNREADY, *_MISREAD, *_FILTERED))
+@router.post("/v1/map", response_model=LitMessage, responses=documented(*e.UNREADY, *e.MISREAD, *e.FILTERED))
 def light(asked: TargetRequest, desk: TheDesk, caller: TheCaller) -> Any:
     """Where the first members of such an audience lie on the map, best first; never more than 500."""
     refuse_lists(caller, asked.exclude_users)
@@ -57,7 +54,7 @@ def light(asked: TargetRequest, desk: TheDesk, caller: TheCaller) -> Any:
 @router.get(
     "/v1/audiences/{audience_id}/map",
     response_model=LitMessage,
-    responses=documented(*_UNREADY, a.AudienceMissing, a.AudienceNotReady),
+    responses=documented(*e.UNREADY, a.AudienceMissing, a.AudienceNotReady),
 )
 def stored(audience_id: Id, desk: TheDesk, audiences: TheAudiences) -> Any:
     """Where the first members of a stored audience lie on today's map, best first; never more than 500."""
