@@ -4,6 +4,7 @@
 """
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from feature_repo.contracts.blocklist import Blocked, BlockList
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.feast_config import BATCH_USERS, feast_config
 from feature_repo.contracts.names import INPUT_VIEWS, JOIN_KEY, TIMESTAMP, Workdir
+from feature_repo.contracts.publication import write_json
 from feature_repo.contracts.settings import Settings, read_settings
 from feature_repo.contracts.windows import cutoff_instant
 from feature_repo.definitions import define
@@ -42,12 +44,13 @@ def apply(settings: Settings) -> FeatureStore:
     return store
 
 
-def materialize(settings: Settings, ds: date, views: Sequence[str] = ()) -> dict[str, int]:
+def materialize(settings: Settings, ds: date, views: Sequence[str] = (), *, force: bool = False) -> dict[str, int]:
     """Loads exactly the partition `ds` of each view into the online store, without erased users; rows written, by view.
 
     One row per user is inserted or replaced; users of other days stay. Without `views`: the input views that
-    the lake has. Raises FoundError for a view that is not online and for a partition that is missing or that
-    holds another cut-off than `ds`.
+    the lake has. A view that a newer day was loaded into is left out, unless `force`: a backfill must not turn users
+    back. Raises FoundError for a view that is not online and for a partition that is missing or that holds another
+    cut-off than `ds`.
     """
     store = apply(settings)
     defined = {view.name for view in define(settings.work).views}
@@ -55,7 +58,31 @@ def materialize(settings: Settings, ds: date, views: Sequence[str] = ()) -> dict
     online = [_online_view(store, name) for name in wanted]
     files = {view.name: _files(settings.work, view.name, ds) for view in online}
     blocked = BlockList(settings.work.erasure).read()
-    return {view.name: _write(store, view, files[view.name], ds, blocked) for view in online}
+    loaded = _Loaded(settings)
+    written = {}
+    for view in online:
+        if force or loaded.newest(view.name) <= ds:
+            written[view.name] = _write(store, view, files[view.name], ds, blocked)
+            loaded.tell(view.name, ds)
+    return written
+
+
+class _Loaded:
+    """The newest day of each view that was loaded into the online store of these settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._store = settings.redis if settings.online_store == "redis" else settings.online_store
+        self._path = settings.work.feast / "loaded.json"
+
+    def newest(self, view: str) -> date:
+        return date.fromisoformat(self._told().get(self._store, {}).get(view, date.min.isoformat()))
+
+    def tell(self, view: str, ds: date) -> None:
+        told = self._told()
+        write_json(self._path, told | {self._store: told.get(self._store, {}) | {view: ds.isoformat()}})
+
+    def _told(self) -> dict[str, dict[str, str]]:
+        return dict(json.loads(self._path.read_text())) if self._path.exists() else {}
 
 
 def _online_view(store: FeatureStore, name: str) -> FeatureView:
@@ -100,6 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbs.add_parser("apply", help="register the feature definitions")
     load = verbs.add_parser("materialize", help="load one day's features into the online store")
     load.add_argument("--ds", required=True, help="the day, like 2011-06-01")
+    load.add_argument("--force", action="store_true", help="also where a newer day was loaded")
     load.add_argument("--views", default="", help="comma-separated feature views; default: all inputs")
     given = parser.parse_args(arguments)
     try:
@@ -109,8 +137,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"registered the feature definitions in {settings.work.feast}")
         else:
             views = [view for view in given.views.split(",") if view]
-            for view, rows in materialize(settings, cutoff_instant(given.ds).date(), views).items():
+            written = materialize(settings, cutoff_instant(given.ds).date(), views, force=given.force)
+            for view, rows in written.items():
                 print(f"materialised {rows:,} rows of {view} for {given.ds}")
+            if not written:
+                print(f"a newer day than {given.ds} is online already: it was left out (--force loads it)")
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

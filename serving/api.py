@@ -127,7 +127,7 @@ def ready(request: Request, caller: TheCaller) -> Any:
 )
 def publish(asked: PublishRequest, desk: TheDesk) -> Any:
     """Brings the index to a day's embeddings: the change of a night, or a new model behind the alias."""
-    done = desk.publish(asked.ds)
+    done = desk.publish(asked.ds, force=asked.force)
     note(done, size=done.users)
     return {
         "message": str(done),

@@ -5,6 +5,7 @@ names, and another one beside it when the alias moves. A query never meets the v
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +21,7 @@ from serving.audience import Audience, DemandModel, Preview, SeedAnswerer
 from serving.beside import beside
 from serving.erasure.erase import erase
 from serving.erasure.receipt import Receipt
-from serving.errors import IndexMissing, ModelMissing, ServingError, VersionsDisagree
+from serving.errors import IndexMissing, IndexUnreachable, ModelMissing, ServingError, VersionsDisagree
 from serving.filling import Filling
 from serving.found_model import answer_found_seeds, load_found_model
 from serving.fresh import Fresh, embedded
@@ -28,7 +29,7 @@ from serving.index import UserIndex, open_index
 from serving.opening import open_eligibility, open_reader
 from serving.publish import Published, publish, rollback
 from serving.question import Question
-from serving.reloading import Reloading
+from serving.reloading import PATIENCE_SECONDS, Reloading
 from serving.remembered import Remembered
 from serving.rows import Publication
 from serving.similar import Query, Similar, similar
@@ -57,6 +58,7 @@ class Desk:
         self._answering = Reloading(self._open)
         self._filling = Filling(self._answering.exchange, megabytes=settings.memory_mb)
         self._fills = False
+        self._silent_until = 0.0
 
     @property
     def settings(self) -> Settings:
@@ -103,10 +105,11 @@ class Desk:
         """The user's online features. Raises UserWithoutFeatures."""
         return self._features.of(user_id)
 
-    def publish(self, ds: date) -> Published:
+    def publish(self, ds: date, *, force: bool = False) -> Published:
         """See serving.publish.publish; two publications never overlap."""
+        denied = self._settings.names("denied_fields")
         with self._publishing:
-            done = publish(self._index, self._work, ds, denied=self._settings.names("denied_fields"))
+            done = publish(self._index, self._work, ds, denied=denied, force=force)
         self._answer_at_once()
         return done
 
@@ -129,7 +132,7 @@ class Desk:
         now = None if by else self._answering.now
         if now is None:
             return self._answer_of(by or self.ready(), question, fixed=by is not None)
-        looked_up = beside(self._published)
+        looked_up = beside(lambda: self._named(now))
         try:
             answer = self._answer_of(now, question)
         except FoundError:
@@ -165,6 +168,19 @@ class Desk:
             return question(targeting)
         finally:
             self._thinking.release()
+
+    def _named(self, now: Targeting) -> Publication:
+        """What the alias names; while no index says so, what answers from memory: its answers need none."""
+        in_memory = now.rows.everybody is not None
+        if in_memory and time.monotonic() < self._silent_until:
+            return now.publication
+        try:
+            return self._published()
+        except IndexUnreachable:
+            if not in_memory:
+                raise
+            self._silent_until = time.monotonic() + PATIENCE_SECONDS
+            return now.publication
 
     def _published(self) -> Publication:
         """What the alias names. Raises VersionsDisagree where this code renders other texts than it was made of."""

@@ -60,7 +60,7 @@ def read_embeddings(work: Workdir, ds: date) -> Embeddings:
         versions |= set(pc.unique(batch["model_version"]).to_pylist())
         if len(dimensions) > 1:
             raise PublicationRefused(f"{folder}: vectors must have one length, found lengths {sorted(dimensions)}.")
-        _refuse_infinite(batch, folder)
+        _refuse_odd_vectors(batch, folder)
         _refuse_odd_texts(batch, folder)
         hashes.update(zip(batch["user_id"].to_pylist(), batch["input_hash"].to_pylist(), strict=True))
     for user in BlockList(work.erasure).read().among(hashes.copy()):
@@ -95,11 +95,12 @@ def _refuse_bad_users(batch: dict[str, Any], seen: dict[str, str], folder: Path)
             raise PublicationRefused(f"{folder}: a user_id must have 1 to {LONGEST_ID} bytes, found {user!r}.")
 
 
-def _refuse_infinite(batch: dict[str, Any], folder: Path) -> None:
-    finite = np.isfinite(_vectors(batch)).all(axis=1)
-    if not finite.all():
-        user = batch["user_id"][int(np.argmin(finite))].as_py()
-        raise PublicationRefused(f"{folder}: vectors must be finite numbers, that of user {user!r} is not.")
+def _refuse_odd_vectors(batch: dict[str, Any], folder: Path) -> None:
+    vectors = _vectors(batch)
+    for right, what in ((np.isfinite(vectors).all(axis=1), "finite numbers"), (vectors.any(axis=1), "more than zeros")):
+        if not right.all():
+            user = batch["user_id"][int(np.argmin(right))].as_py()
+            raise PublicationRefused(f"{folder}: vectors must be {what}, that of user {user!r} is not.")
 
 
 def _refuse_odd_texts(batch: dict[str, Any], folder: Path) -> None:

@@ -37,6 +37,8 @@ SEARCH = {"metric_type": "IP"}
 _PAGE = 4_000
 _BATCH = 1_000
 _POLL_SECONDS = 0.5
+_LOOKUP_SECONDS = 5
+"""Every question asks what the alias names: a server that hangs must not hold them all."""
 _PREFIX = collection("")
 
 
@@ -70,9 +72,10 @@ class UserIndex:
     def published(self) -> Publication | None:
         """What the alias names; None before the first publication."""
         with self._milvus.client() as client:
-            if not client.has_collection(ALIAS):
+            if not client.has_collection(ALIAS, timeout=_LOOKUP_SECONDS):
                 return None
-            found = client.describe_collection(ALIAS)  # older servers look for an alias in the default database alone
+            # by the alias' name: older servers look for an alias in the default database alone
+            found = client.describe_collection(ALIAS, timeout=_LOOKUP_SECONDS)
             return described(found["collection_name"], found)
 
     def describe(self, name: str) -> Publication:

@@ -125,3 +125,4 @@ class ExplainedLookalike(LookalikeRequest):
 
 class PublishRequest(Request):
     ds: Annotated[date, Field(strict=False, description="the day of the embeddings")]
+    force: Annotated[bool, Field(description="also a day that is older than the one in service, or unlike it")] = False

@@ -5,6 +5,9 @@ the rows whose input hash differs from the stored one and deletes the users that
 it with the day, and points the alias to it. The same model therefore costs only the night's change, and a new
 model starts from an empty collection behind the alias of the old one. A killed run is repaired by the next.
 
+A day that is unlike the one in service (serving/gates.py) is refused before anything is written, and one of the same
+model that is older is left out, so that a backfill does not turn the index back.
+
 Filters ask for columns of the day's profile and activity. A collection keeps the columns that it was made with, so one
 that the lake gains is filtered by from the next model on.
 
@@ -24,6 +27,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import ALIAS, Workdir, collection
@@ -33,6 +37,7 @@ from serving import running
 from serving.embeddings import Embeddings, read_embeddings
 from serving.errors import NothingToRollBack, PublicationRefused
 from serving.facts import Column, lake_columns, read_facts
+from serving.gates import refuse_suspicious
 from serving.index import UserIndex, open_index
 from serving.rows import Publication
 
@@ -52,8 +57,15 @@ class Published:
     written: int
     deleted: int
     swapped_from: str = ""
+    left_out: str = ""
+    """The day that was asked for, where a newer one is in service."""
 
     def __str__(self) -> str:
+        if self.left_out:
+            return (
+                f"{self.collection} holds {self.users} users as of {self.ds} already: {self.left_out} is older and was "
+                "left out (--force publishes it)"
+            )
         swap = f"; alias {ALIAS!r} moved from {self.swapped_from}" if self.swapped_from else ""
         return (
             f"{self.collection} holds {self.users} users as of {self.ds}: "
@@ -61,13 +73,37 @@ class Published:
         )
 
 
-def publish(index: UserIndex, work: Workdir, ds: date, *, denied: Collection[str] = ()) -> Published:
+def publish(
+    index: UserIndex, work: Workdir, ds: date, *, denied: Collection[str] = (), force: bool = False
+) -> Published:
     """Afterwards the alias names a collection of exactly the users of `ds`, checked and stamped with it.
 
-    A user is written again whose input or whose facts changed. A new collection has no denied columns.
+    A user is written again whose input or whose facts changed. A new collection has no denied columns. `force`
+    publishes a day that is older than the one in service, or unlike it. Publications of a work directory take turns.
     Raises PublicationRefused, with the alias untouched, if the embeddings or the finished collection fail a check.
     """
-    embeddings = read_embeddings(work, ds)
+    with FileLock(work.root / ".publishing.lock"):
+        embeddings, current = read_embeddings(work, ds), index.published()
+        if current and not force:
+            if current.model_version == embeddings.model_version and ds < date.fromisoformat(current.ds):
+                return _left_out(index, current, ds)
+            refuse_suspicious(index, current, embeddings)
+        return _published(index, work, ds, embeddings, current, denied)
+
+
+def _left_out(index: UserIndex, current: Publication, ds: date) -> Published:
+    users, versions = index.count(current.collection), (current.model_version, current.template_version)
+    return Published(current.collection, *versions, current.ds, users, 0, 0, left_out=ds.isoformat())
+
+
+def _published(
+    index: UserIndex,
+    work: Workdir,
+    ds: date,
+    embeddings: Embeddings,
+    current: Publication | None,
+    denied: Collection[str],
+) -> Published:
     target = _collection_of(index, embeddings, lake_columns(work, ds, denied=denied))
     facts = read_facts(work, ds, target.columns)
     stored = index.hashes(target.collection)
@@ -76,10 +112,17 @@ def publish(index: UserIndex, work: Workdir, ds: date, *, denied: Collection[str
     hashes = embeddings.input_hashes.items()
     changed = {user for user, found in hashes if stored.get(user) != (found, facts.hash_of(user))}
     written = index.upsert(target.collection, embeddings.rows(changed.__contains__, facts))
-    current = index.published()
-    if current is None or current.collection != target.collection:
+    in_service = current is not None and current.collection == target.collection
+    if not in_service:
         index.settle(target.collection)
-    _check(index, target, embeddings)
+    try:
+        _check(index, target, embeddings)
+    except PublicationRefused as error:
+        if not (in_service and current):
+            raise
+        raise PublicationRefused(
+            f"{error.detail} Rows of {ds} are in service already: publish {current.ds} again with --force."
+        ) from error
     swapped_from = _serve(index, target, ds, current, written=uuid.uuid4().hex if written or deleted else "")
     return Published(
         collection=target.collection,
@@ -179,27 +222,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m serving.publish", description="Publish a day's embeddings.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--ds", type=date.fromisoformat, help="the day to publish, e.g. 2011-09-01")
+    parser.add_argument("--force", action="store_true", help="also a day that is older than the index, or unlike it")
     what.add_argument("--rollback", action="store_true", help="serve the previous model's collection again")
     parser.add_argument("--workdir")
     given = parser.parse_args(arguments)
     try:
         settings = read_settings(os.environ, Path.cwd()).with_arguments(vars(given))
-        print(_through_the_owner(settings, given.ds))
+        print(_through_the_owner(settings, given.ds, force=given.force))
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _through_the_owner(settings: Settings, ds: date | None) -> str:
+def _through_the_owner(settings: Settings, ds: date | None, *, force: bool) -> str:
     """A running server owns its Milvus Lite file: it publishes. Otherwise this process does; None rolls back."""
     server = None if settings.milvus_uri else running.server_of(settings.work)
     if server:
-        path, body = ("publish", {"ds": ds.isoformat()}) if ds else ("rollback", {})
+        path, body = ("publish", {"ds": ds.isoformat(), "force": force}) if ds else ("rollback", {})
         return str(running.post(f"{server}/v1/admin/{path}", body, key=settings.admin_key)["message"])
     with open_index(settings) as index:
         if ds:
-            return str(publish(index, settings.work, ds, denied=settings.names("denied_fields")))
+            return str(publish(index, settings.work, ds, denied=settings.names("denied_fields"), force=force))
         return f"{rollback(index, settings.work).collection} is served again"
 
 

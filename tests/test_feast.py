@@ -196,6 +196,21 @@ def test_materialising_a_day_replaces_its_users_and_leaves_the_others(settings):
     assert found["profile__spend"] == [0.0, 50.0, 50.0]
 
 
+def test_a_backfill_out_of_order_leaves_the_newest_day_online(settings, monkeypatch, capsys):
+    write_inputs(settings, ["a", "b"])
+    write_inputs(settings, ["b", "c"], ds=date(2011, 6, 2), offset=50)
+
+    materialize(settings, date(2011, 6, 2))
+    assert materialize(settings, DS) == {}
+    monkeypatch.setenv("FOUND_WORKDIR", settings.workdir)
+    assert main(["materialize", "--ds", "2011-06-01"]) == 0
+
+    assert "a newer day than 2011-06-01 is online already" in capsys.readouterr().out
+    assert online_columns(open_store(settings), ["b"])["profile__spend"] == [50.0]
+    assert materialize(settings, DS, force=True)[HISTORY] == 2
+    assert online_columns(open_store(settings), ["b"])["profile__spend"] == [0.0]
+
+
 def test_materialising_twice_changes_nothing(settings):
     write_inputs(settings, ["a", "b"])
     materialize(settings, DS)

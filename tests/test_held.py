@@ -15,6 +15,7 @@ from model.bounds import Bounds
 from model.calibration.line import Line
 from model.vectors import Demand
 from serving.combining import answered
+from serving.errors import IndexUnreachable
 from serving.expecting import line_between
 from serving.facts import Column
 from serving.filters import AnyOf, Filter
@@ -124,6 +125,23 @@ def test_a_filter_finds_the_same_in_memory_without_the_index(desk, sentence, fil
 
     assert desk.target(asked, size=5).users == before
     assert desk.preview(asked, size=5).eligible == eligible
+
+
+def test_while_the_index_is_gone_memory_answers_and_the_server_is_not_ready(desk, monkeypatch):
+    asked = Question("picnic", filters=(Filter("age", "<", 30),))
+    filled(desk)
+    before, tried = desk.target(asked, size=5), []
+
+    def gone(self):
+        tried.append(1)
+        raise IndexUnreachable("no answer")
+
+    monkeypatch.setattr("serving.index.UserIndex.published", gone)
+
+    assert [desk.target(asked, size=5) for _ in range(3)] == [before] * 3
+    assert len(tried) == 1, "it is asked again after a while, not at every question"
+    with pytest.raises(IndexUnreachable):
+        desk.ready()
 
 
 def test_while_a_night_is_written_a_filter_answers_by_the_day_in_service(desk, settings):

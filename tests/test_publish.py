@@ -141,6 +141,7 @@ def test_a_publication_that_was_killed_half_way_is_repaired_by_the_next(publishe
     [
         ({"u000": (np.full(17, np.nan, np.float32), "x")}, "must be finite numbers, that of user 'u000' is not"),
         ({"u000": (np.ones(5, np.float32), "x")}, r"must have one length, found lengths \[5, 17\]"),
+        ({"u000": (np.zeros(17, np.float32), "x")}, "must be more than zeros, that of user 'u000' is not"),
         ({"": (user_vector(0), "x")}, "a user_id must have 1 to 256 bytes, found ''"),
     ],
 )
@@ -219,7 +220,7 @@ def test_a_day_with_no_user_is_refused(published, work):
 
 
 def test_a_model_of_another_width_needs_another_version(published, work):
-    write_embeddings(work, NEXT, {"u000": (np.ones(5, np.float32), "x")})
+    write_embeddings(work, NEXT, {user_name(at): (np.ones(5, np.float32), "x") for at in range(USERS)})
 
     with pytest.raises(PublicationRefused, match="users_v1 holds vectors of 17 numbers, those of 2024-06-02 have 5"):
         publish(published, work, NEXT)
@@ -299,3 +300,60 @@ def test_the_command_reports_a_refusal_in_one_line_and_exits_with_2(work, monkey
 
     told = capsys.readouterr().err
     assert told.startswith("error: there are no embeddings of 2024-06-01") and told.count("\n") == 1
+
+
+def backwards(day: dict) -> dict:
+    return {user: (-vector, digest + "!") for user, (vector, digest) in day.items()}
+
+
+@pytest.mark.parametrize(
+    ("night", "told"),
+    [
+        (embedded(USERS // 2 - 1), r"have 29 users, users_v1 in service has 60: .* publish with --force"),
+        (backwards(embedded(USERS)), r"the median cosine to what they have there is -1\.00, expected 0\.8 or more"),
+    ],
+)
+def test_a_night_unlike_the_last_is_refused_before_anything_is_written(published, work, night, told):
+    before, stamped = contents(published), published.published()
+    write_embeddings(work, NEXT, night)
+
+    with pytest.raises(PublicationRefused, match=told):
+        publish(published, work, NEXT)
+
+    assert (contents(published), published.published()) == (before, stamped)
+    publish(published, work, NEXT, force=True)
+    assert contents(published) == expected(night)
+
+
+def test_another_model_may_see_users_otherwise_but_not_lose_half_of_them(published, work):
+    write_embeddings(work, NEXT, backwards(embedded(USERS // 3)), version="v2")
+    with pytest.raises(PublicationRefused, match="have 20 users"):
+        publish(published, work, NEXT)
+
+    write_embeddings(work, NEXT, backwards(embedded(USERS)), version="v2")
+    assert publish(published, work, NEXT).collection == "users_v2"
+
+
+def test_an_older_day_is_left_out_whatever_the_order_of_a_backfill(published, work):
+    write_embeddings(work, NEXT, embedded(USERS + 1))
+    publish(published, work, NEXT)
+    before, stamped = contents(published), published.published()
+
+    done = publish(published, work, DAY)
+
+    assert "2024-06-01 is older and was left out" in str(done) and done.ds == NEXT.isoformat()
+    assert (contents(published), published.published()) == (before, stamped)
+    assert publish(published, work, DAY, force=True).ds == DAY.isoformat()
+    assert contents(published) == expected(embedded(USERS))
+
+
+def test_a_bad_night_that_was_written_says_how_to_go_back(published, work, monkeypatch):
+    write_embeddings(work, NEXT, embedded(USERS + 1))
+    monkeypatch.setattr(publication, "_check", lambda *_: refuse())
+
+    with pytest.raises(PublicationRefused, match="in service already: publish 2024-06-01 again with --force"):
+        publish(published, work, NEXT)
+
+
+def refuse():
+    raise PublicationRefused("broken.")
