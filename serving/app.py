@@ -52,7 +52,14 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
                 tenant.close()
             stop_tracing()
 
-    app = FastAPI(title="FOUND", version=version("found"), description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="FOUND",
+        version=version("found"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.settings = settings
     app.state.instance = uuid.uuid4().hex
     problems.install(app)

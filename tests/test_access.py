@@ -380,6 +380,14 @@ def test_no_question_singles_out_fewer_users_than_the_minimum(tmp_path):
         assert (shown["both"], shown["jaccard"], shown["shares"]) == (20, 0.5, [1.0, 0.5])
 
 
+def test_no_answer_of_the_api_is_kept_by_a_cache(client, keys):
+    for path, status in (("/v1/audiences", 200), ("/v1/users/nobody/features", 404), ("/v1/nothing", 404)):
+        answer = client.get(path, headers=keys["admin"])
+        assert answer.status_code == status
+        assert (answer.headers["Cache-Control"], answer.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+    assert client.get("/page/page.js").headers["Cache-Control"] == "no-cache"
+
+
 def test_the_record_says_who_did_what_and_never_what_was_typed(client, settings, keys):
     before = len(audited(settings))
     typed = {"demand": SECRET_WORDS, "size": 20, "exclude_users": ["secret-user-1"]}

@@ -456,6 +456,17 @@ def test_the_page_may_load_nothing_but_its_own_files(tab, url):
     tab.requests.clear()
 
 
+def test_the_documentation_is_readable_and_loads_nothing_from_elsewhere(tab, url):
+    tab.open(f"{url}docs")
+    tab.see("Audiences from a sentence or from seed users")
+    tab.see("/v1/audiences:target")
+    tab.click(".opblock-summary-control")
+    tab.see("Try it out")
+
+    assert tab.complaints == [] and all(asked.startswith((url, "data:")) for asked in tab.requests)
+    tab.requests.clear()
+
+
 def test_a_key_is_asked_for_where_the_server_wants_one(page, tmp_path):  # noqa: F811
     settings = published(tmp_path / "work", require_keys="always")
     keys = Keys(settings.work.keys)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
 from starlette.routing import BaseRoute, Match, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -119,7 +120,8 @@ class Guard:
 
 
 class _Told:
-    """`send`, and which status went out; 499 where the caller was gone before any did."""
+    """`send`, and which status went out; 499 where the caller was gone before any did. What goes out may name users: it
+    is kept by no cache, and read as nothing but what it is."""
 
     def __init__(self, send: Send) -> None:
         self._send, self.status = send, 499
@@ -127,6 +129,9 @@ class _Told:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers.setdefault("Cache-Control", "no-store")
+            headers.setdefault("X-Content-Type-Options", "nosniff")
         await self._send(message)
 
 

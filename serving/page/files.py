@@ -1,5 +1,8 @@
-"""The files of the page, under a policy that lets them load nothing and reach nobody but this server."""
+"""The files of the page and of the API's documentation, under a policy that lets them load nothing and reach nobody but
+this server."""
 
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -29,10 +32,20 @@ class _Files(StaticFiles):
 
 
 def mount_page(app: FastAPI) -> None:
-    """The page at `/`, its files at `/page`. They hold nothing of anybody, so they are no routes that ask for a key."""
-    app.add_route("/", _page, include_in_schema=False)
+    """The page at `/` with files at `/page`, and the documentation at `/docs` with those of Swagger UI at `/swagger`.
+    They hold nothing of anybody, so they are no routes that ask for a key."""
+    app.add_route("/", _page("index.html"), include_in_schema=False)
+    app.add_route("/docs", _page("docs.html"), include_in_schema=False)
     app.mount("/page", _Files(directory=FOLDER))
+    app.mount("/swagger", _Files(directory=_swagger()))
 
 
-def _page(request: Request) -> Response:
-    return FileResponse(FOLDER / "index.html", headers=HEADERS)
+def _page(name: str) -> Callable[[Request], Response]:
+    return lambda request: FileResponse(FOLDER / name, headers=HEADERS)
+
+
+def _swagger() -> Path:
+    """Swagger UI as its package carries it: FastAPI's own page would load it from elsewhere."""
+    spec = find_spec("fastapi_swagger")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "resources"
