@@ -94,7 +94,7 @@ def _feature_view(user: Any, view: str, frame: "DataFrame") -> Any:
     packed = frame.select(
         JOIN_KEY,
         frame[TIMESTAMP].cast("timestamp_ntz").alias(TIMESTAMP),
-        struct(*(frame[f"`{name}`"] for name in _own(frame))).alias(view),
+        struct(*(frame["`" + name.replace("`", "``") + "`"] for name in _own(frame))).alias(view),
         unix_timestamp(TIMESTAMP).alias(snapshot_column(view)),
     )
     table = f"{view}_{uuid.uuid4().hex}"

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import yaml
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -19,6 +20,7 @@ from feature_repo.contracts.names import JOIN_KEY
 from feature_repo.contracts.settings import Settings
 from spark_jobs.blocked import blocked_users, without_blocked
 from spark_jobs.lake_checks import check_columns, check_profile_columns, check_rows
+from spark_jobs.lake_files import refuse_other_files, with_micros
 from spark_jobs.rendering import quoted
 from spark_jobs.schemas import EVENT_TYPES
 
@@ -65,7 +67,13 @@ def open_lake(spark: SparkSession, settings: Settings) -> LakeTables:
         raise FoundError(
             f"the lake {lake.name} is empty: no row in {list(lake.event_sources)}. Fill at least one event table."
         )
-    return LakeTables(lake, tables, min(s.first for s in observed), max(s.last for s in observed))
+    first = min(span.first for span in observed)
+    if lake.ends and lake.ends <= first:
+        raise FoundError(
+            f"{lake.name}: `ends` in {LAKE_FILE} is {lake.ends:%Y-%m-%d %H:%M}, but the first event is at "
+            f"{first:%Y-%m-%d %H:%M} UTC: it is the first instant that was not observed."
+        )
+    return LakeTables(lake, tables, first, max(span.last for span in observed))
 
 
 def read_description(root: Path) -> Lake:
@@ -74,9 +82,9 @@ def read_description(root: Path) -> Lake:
     if not path.is_file():
         raise FoundError(f"{root} is not a lake: expected the file {path}. Write one with `name` and `sources`.")
     try:
-        document = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise FoundError(f"{path} is not valid YAML: {error}.") from error
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeError) as error:
+        raise FoundError(f"{path} is not valid YAML in UTF-8: {error}.") from error
     return parse_lake(document, str(root.absolute()))
 
 
@@ -102,15 +110,23 @@ def _read(spark: SparkSession, lake: Lake, source: str) -> DataFrame:
             f"{lake.name}: source {source!r} is listed in {LAKE_FILE}, but neither the folder {folder} nor a table "
             f"{named!r} exists. Write the table, map it under `tables:`, or take the source off the list."
         )
+    where = f"{lake.name}: the table {source!r} at {folder}"
+    refuse_other_files(folder, where)
     try:
-        return spark.read.option("mergeSchema", "true").parquet(str(folder))
-    except Exception as error:
-        if not isinstance(error, AnalysisException) and "CANNOT_MERGE_SCHEMA" not in str(error):
-            raise
+        raw = spark.read.option("mergeSchema", "true").parquet(str(folder))
+    except (AnalysisException, Py4JJavaError) as error:
         raise FoundError(
-            f"{lake.name}: the table {source!r} at {folder} cannot be read as one parquet table: "
-            f"{str(error).splitlines()[0]} Write parquet files of one schema there."
+            f"{where} cannot be read as one parquet table: {_first_line(error)} "
+            "Write parquet files of one schema there."
         ) from error
+    return with_micros(raw, folder)
+
+
+def _first_line(error: Exception) -> str:
+    """Of what Spark says; of Java's trace, the cause."""
+    lines = str(error).splitlines()
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    return causes[-1] if causes else lines[0]
 
 
 def _typed(raw: DataFrame, theirs: str, kind: T.DataType) -> Column:

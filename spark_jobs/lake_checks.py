@@ -15,7 +15,13 @@ from feature_repo.contracts.lake import Lake
 from feature_repo.contracts.names import JOIN_KEY, TIMESTAMP
 from spark_jobs.rendering import quoted
 
+LONGEST_ID = 256
+"""Bytes; an index holds no longer ones (serving/rows.py)."""
+FIRST_TIME = datetime(1971, 1, 1, tzinfo=UTC)
+FARTHEST = timedelta(days=366)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TAKEN = (JOIN_KEY, TIMESTAMP, "ds", "cutoff_day")
+"""Names that the tables made of a lake have themselves."""
 _REMEDIES = {
     "string": "cast it to string, e.g. CAST({column} AS STRING)",
     "double": "cast it to double; text such as '1,5' is no number",
@@ -42,6 +48,7 @@ def check_columns(lake: Lake, source: str, raw: DataFrame) -> set[str]:
     Raises FoundError for a required column that is missing, a wrong type and a naive time.
     """
     kinds = {f.name: f.dataType for f in raw.schema.fields}
+    _refuse_unmapped(lake, source, raw)
     present: set[str] = set()
     for field in fields_of(source):
         theirs = lake.theirs(source, field.name)
@@ -49,9 +56,19 @@ def check_columns(lake: Lake, source: str, raw: DataFrame) -> set[str]:
             present.add(field.name)
         elif theirs in kinds and not is_all_null(raw, theirs):
             _refuse_type(lake, source, raw, field, kinds[theirs])
-        elif field.required:
+        elif field.required and theirs not in kinds:
             _refuse_missing(lake, source, raw, field)
     return present
+
+
+def _refuse_unmapped(lake: Lake, source: str, raw: DataFrame) -> None:
+    """A name that lake.yaml gives and the table has not is a slip, and not a column that is missing."""
+    for ours, theirs in lake.columns.get(source, {}).items():
+        if theirs not in raw.columns:
+            raise FoundError(
+                f"{lake.name}: lake.yaml says that {ours!r} of {source!r} is called {theirs!r}, which the table lacks; "
+                f"it has {raw.columns}. Correct the name under `columns:`, or take it out."
+            )
 
 
 def _fits(field: Field, kind: T.DataType) -> bool:
@@ -71,7 +88,7 @@ def check_profile_columns(lake: Lake, raw: DataFrame) -> dict[str, T.DataType]:
     for column in raw.schema.fields:
         if column.name in keys:
             continue
-        if ours.get(column.name, column.name) in (JOIN_KEY, TIMESTAMP):
+        if ours.get(column.name, column.name).lower() in _TAKEN:
             raise FoundError(
                 f"{lake.name}: the column {column.name!r} of 'profiles' has a name that FOUND needs itself. "
                 "Rename it, or map it under `columns:` in lake.yaml."
@@ -85,15 +102,16 @@ def check_profile_columns(lake: Lake, raw: DataFrame) -> dict[str, T.DataType]:
 
 
 def check_rows(lake: Lake, source: str, table: DataFrame) -> Span:
-    """Raises FoundError for a null user_id or time, a required column of nothing but nulls and for two profiles
-    of one (user_id, valid_from)."""
+    """Raises FoundError for a null user_id or time, an id that nobody could ask for, an event at a time that stands for
+    none, a required column of nothing but nulls and for two profiles of one (user_id, valid_from)."""
     time = time_field(source)
     required = [f.name for f in fields_of(source) if f.required]
     micros = F.unix_micros(time)
     filled = [F.count(name).alias(name) for name in required]
-    found = table.agg(F.count(F.lit(1)).alias("rows"), F.min(micros), F.max(micros), *filled).head()
+    unaskable = F.count_if(_is_unaskable())
+    found = table.agg(F.count(F.lit(1)).alias("rows"), F.min(micros), F.max(micros), unaskable, *filled).head()
     assert found is not None
-    rows, first, last = found[:3]
+    rows, first, last, unaskable_rows = found[:4]
     for column in (JOIN_KEY, time):
         if found[column] < rows:
             _refuse_null(lake, source, table, column, rows - found[column])
@@ -103,9 +121,33 @@ def check_rows(lake: Lake, source: str, table: DataFrame) -> Span:
                 f"{lake.name}: column {column!r} of {source!r} is required but null in every row, e.g. "
                 f"{example(table)}. Fill it, or map yours in lake.yaml."
             )
+    if unaskable_rows:
+        raise FoundError(
+            f"{lake.name}: {unaskable_rows} rows of {source!r} have a user_id that no list of users can name, e.g. "
+            f"{example(table, _is_unaskable())}: an id has 1 to {LONGEST_ID} bytes, no control character, and no space "
+            "at either end. Trim it (SQL: TRIM(user_id)), or drop these rows."
+        )
     if source == PROFILES:
         _refuse_twins(lake, table)
+    elif rows:
+        _refuse_placeholders(lake, source, table, _instant(first), _instant(last))
     return Span(rows, _instant(first or 0), _instant(last or 0))
+
+
+def _is_unaskable() -> Column:
+    return ~F.octet_length(JOIN_KEY).between(1, LONGEST_ID) | F.col(JOIN_KEY).rlike(r"(?U)^\s|\s$|\p{Cntrl}")
+
+
+def _refuse_placeholders(lake: Lake, source: str, table: DataFrame, first: datetime, last: datetime) -> None:
+    """One event of 1970 or 9999 would stretch the lake by decades, and spread the training over nothing."""
+    for at, is_odd in ((first, first < FIRST_TIME), (last, last > datetime.now(UTC) + FARTHEST)):
+        if is_odd:
+            micros = round((at - _EPOCH) / timedelta(microseconds=1))
+            raise FoundError(
+                f"{lake.name}: {source!r} has an event at {at:%Y-%m-%d %H:%M} UTC, e.g. "
+                f"{example(table, F.unix_micros('event_time') == micros)}: a time before {FIRST_TIME:%Y}, or more than "
+                "a year from now, stands for an unknown one. Drop these rows, or correct the time."
+            )
 
 
 def _instant(micros: int) -> datetime:
@@ -121,11 +163,9 @@ def example(table: DataFrame, condition: Column | None = None) -> str:
 
 
 def _refuse_missing(lake: Lake, source: str, raw: DataFrame, field: Field) -> NoReturn:
-    theirs = lake.theirs(source, field.name)
     raise FoundError(
-        f"{lake.name}: table {source!r} lacks the required column {field.name!r}"
-        + (f" (here {theirs!r})" if theirs != field.name else "")
-        + f"; it has {raw.columns}, e.g. {example(raw)}. "
+        f"{lake.name}: table {source!r} lacks the required column {field.name!r}; it has {raw.columns}, e.g. "
+        f"{example(raw)}. "
         f"Add it, or map yours in lake.yaml: `columns: {{{source}: {{{field.name}: YOUR_NAME}}}}`."
     )
 

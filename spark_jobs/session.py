@@ -52,6 +52,7 @@ def spark_session(settings: Settings, *, job: str) -> SparkSession:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
+        "spark.sql.legacy.parquet.nanosAsLong": "true",  # spark_jobs/lake_files.py makes times of them
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     }
     if settings.spark_master.startswith("local"):

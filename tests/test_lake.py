@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from factories import day, event, profile, write_lake, write_table
 
@@ -126,7 +127,7 @@ class TestRefusals:
 
     def test_broken_yaml(self, spark, tmp_path):
         (tmp_path / "lake.yaml").write_text("name: [")
-        assert f"{tmp_path}/lake.yaml is not valid YAML: " in refusal(spark, tmp_path)
+        assert f"{tmp_path}/lake.yaml is not valid YAML in UTF-8: " in refusal(spark, tmp_path)
 
     def test_an_unknown_source(self, spark, tmp_path):
         lake = write_lake(tmp_path / "shop", clicks(), sources=["clicks", "orders"])
@@ -164,7 +165,7 @@ class TestRefusals:
 
     def test_a_mapped_column_that_is_not_there(self, spark, tmp_path):
         lake = write_lake(tmp_path / "shop", clicks(), columns={"clicks": {"page": "url"}})
-        assert "table 'clicks' lacks the required column 'page' (here 'url'); it has" in refusal(spark, lake)
+        assert "'page' of 'clicks' is called 'url', which the table lacks; it has" in refusal(spark, lake)
 
     def test_a_required_column_of_nothing_but_nulls(self, spark, tmp_path):
         lake = lake_with(tmp_path, "searches", event("searches", "u1", day(1), query=None), {"query": pa.string()})
@@ -282,3 +283,102 @@ def test_real_lakes_are_accepted(spark, lakes):
 
         assert tables.lake.name == lake.name
         assert tables.first_event < tables.last_event < tables.ends
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("ns", tz="UTC"), pa.timestamp("ms", tz="UTC")])
+def test_times_are_read_whatever_unit_they_were_written_in(spark, tmp_path, kind):
+    """pandas writes nanoseconds."""
+    lake = lake_with(tmp_path, "clicks", event("clicks", "u1", day(1)), {"event_time": kind})
+
+    assert opened(spark, lake).first_event == day(1)
+
+
+def test_naive_nanoseconds_are_naive_times(spark, tmp_path):
+    lake = lake_with(tmp_path, "clicks", event("clicks", "u1", day(1)), {"event_time": pa.timestamp("ns")})
+
+    assert "holds naive times" in refusal(spark, lake)
+
+
+@pytest.mark.parametrize("name", ["part-0.csv", "README.md"])
+@pytest.mark.parametrize("content", [b"user_id,event_time\n", b"PAR1 cut off"])
+def test_a_file_that_is_no_parquet_is_named(spark, tmp_path, name, content):
+    lake = write_lake(tmp_path / "shop", clicks())
+    (lake / "clicks" / "_SUCCESS").write_bytes(b"")
+    (lake / "clicks" / ".hidden").write_bytes(b"x")
+    opened(spark, lake)
+    (lake / "clicks" / name).write_bytes(content)
+
+    assert f"must hold Parquet files alone, but {name} ({len(content)} bytes) is none" in refusal(spark, lake)
+
+
+@pytest.mark.parametrize("user", ["", " 7", "7 ", "7\u00a0", "a\nb", "a\x00b", "é" * 129])
+def test_an_id_that_no_list_can_name_is_refused(spark, tmp_path, user):
+    lake = write_lake(tmp_path / "shop", clicks(event("clicks", "7", day(1)), event("clicks", user, day(1))))
+
+    told = refusal(spark, lake)
+
+    assert "1 rows of 'clicks' have a user_id that no list of users can name, e.g. " in told and "TRIM" in told
+
+
+@pytest.mark.parametrize("user", ["é" * 128, "007", "a b", "'; --", "{{ x }}", "😀"])
+def test_an_id_may_be_any_other_text(spark, tmp_path, user):
+    assert opened(spark, write_lake(tmp_path / "shop", clicks(event("clicks", user, day(1))))).first_event == day(1)
+
+
+@pytest.mark.parametrize("at", [datetime(1969, 12, 31, tzinfo=UTC), datetime(1970, 1, 1), datetime(9999, 12, 31)])
+def test_a_time_that_stands_for_none_is_refused(spark, tmp_path, at):
+    odd = event("clicks", "u2", at.replace(tzinfo=UTC))
+
+    told = refusal(spark, write_lake(tmp_path / "shop", clicks(event("clicks", "u1", day(1)), odd)))
+
+    assert f"'clicks' has an event at {at:%Y-%m-%d}" in told and '"user_id":"u2"' in told
+
+
+def test_a_profile_may_be_valid_since_ever(spark, tmp_path):
+    since = profile("u1", datetime(1970, 1, 1, tzinfo=UTC))
+
+    assert opened(spark, write_lake(tmp_path / "shop", clicks(profiles=[since]))).first_event == day(1)
+
+
+def test_a_mapped_name_that_the_table_lacks_is_refused(spark, tmp_path):
+    bills = [event("bills", "u1", day(1), amount=5.0)]
+    lake = write_lake(tmp_path / "shop", {"bills": bills}, columns={"bills": {"amount": "price"}})
+
+    assert "'amount' of 'bills' is called 'price', which the table lacks" in refusal(spark, lake)
+
+
+@pytest.mark.parametrize("name", ["ds", "DS", "cutoff_day", "event_timestamp"])
+def test_a_profile_column_of_a_name_that_is_taken_is_refused(spark, tmp_path, name):
+    lake = write_lake(tmp_path / "shop", clicks(profiles=[profile("u1", day(0), **{name: "x"})]))
+
+    assert f"the column {name!r} of 'profiles' has a name that FOUND needs itself" in refusal(spark, lake)
+
+
+def test_a_table_without_rows_is_none(spark, tmp_path):
+    lake = write_lake(tmp_path / "shop", clicks(), sources=["clicks", "searches"])
+    (lake / "searches").mkdir()
+    empty = pa.table({name: pa.array([], pa.null()) for name in ("user_id", "event_time", "query")})
+    pq.write_table(empty, lake / "searches" / "part-0.parquet")
+
+    assert opened(spark, lake).tables["searches"].count() == 0
+
+
+def test_an_end_before_the_first_event_is_refused(spark, tmp_path):
+    lake = write_lake(tmp_path / "shop", clicks(), ends="2000-01-01")
+
+    assert "`ends` in lake.yaml is 2000-01-01 00:00, but the first event is at" in refusal(spark, lake)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: x\nsources: bills", "`sources` is a list, as in"),
+        ("name: x\nsources: [bills]\ncolumns: {bills: null}", "`columns`.bills maps our column names to theirs"),
+        ("name: x\nsources: [bills]\ntimezone: Europe/Berlin", "times are in UTC and timezone says nothing else"),
+        ("name: \xff", "is not valid YAML in UTF-8"),
+    ],
+)
+def test_a_description_that_cannot_be_meant_is_refused(spark, tmp_path, text, told):
+    (tmp_path / "lake.yaml").write_bytes(text.encode("latin-1"))
+
+    assert told in refusal(spark, tmp_path)

@@ -22,9 +22,7 @@ class Lake:
     root: str
     name: str
     sources: tuple[str, ...]
-    domain: str = ""
     currency: str = ""
-    timezone: str = "UTC"
     ends: datetime | None = None
     tables: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -51,19 +49,20 @@ def parse_lake(document: object, root: str) -> Lake:
         raise FoundError(f"{root}/{LAKE_FILE} has unknown keys {sorted(unknown)}; known are {sorted(_KEYS)}.")
     if missing := [key for key in ("name", "sources") if not document.get(key)]:
         raise FoundError(f"{root}/{LAKE_FILE} lacks {missing}: write a `name` and the list of `sources`.")
+    if (zone := document.get("timezone") or "UTC") != "UTC":
+        raise FoundError(f"{root}/{LAKE_FILE}: times are in UTC and timezone says nothing else, found {zone!r}.")
     sources = document["sources"]
-    if not isinstance(sources, list) or (strange := [s for s in sources if s not in SOURCES]):
-        found = strange if isinstance(sources, list) else sources
-        raise FoundError(f"{root}/{LAKE_FILE}: unknown source {found!r}; a source is one of {list(SOURCES)}.")
+    if not isinstance(sources, list):
+        raise FoundError(f"{root}/{LAKE_FILE}: `sources` is a list, as in [bills, profiles], found {sources!r}.")
+    if strange := [source for source in sources if source not in SOURCES]:
+        raise FoundError(f"{root}/{LAKE_FILE}: unknown source {strange!r}; a source is one of {list(SOURCES)}.")
     if not set(sources) & set(EVENT_SOURCES):
         raise FoundError(f"{root}/{LAKE_FILE}: at least one event source of {list(EVENT_SOURCES)} must be listed.")
     return Lake(
         root=root,
         name=str(document["name"]),
         sources=tuple(s for s in SOURCES if s in sources),
-        domain=str(document.get("domain") or ""),
         currency=str(document.get("currency") or ""),
-        timezone=str(document.get("timezone") or "UTC"),
         ends=_instant(document.get("ends"), f"{root}/{LAKE_FILE}: ends"),
         tables=_tables(document.get("tables") or {}, sources, root),
         columns=_columns(document.get("columns") or {}, sources, root),
@@ -104,8 +103,10 @@ def _columns(document: object, sources: list[str], root: str) -> dict[str, dict[
             if not any(source in columns[s] for s in sources):
                 raise FoundError(f"{where}: {source!r} is a column of no listed source.")
             continue
-        if source not in sources or not isinstance(mapping, Mapping):
+        if source not in sources:
             raise FoundError(f"{where}: {source!r} is not a listed source; listed are {sources}.")
+        if not isinstance(mapping, Mapping):
+            raise FoundError(f"{where}.{source} maps our column names to theirs, found {mapping!r}.")
         strange = set(mapping) - {f.name for f in fields_of(source)}
         if strange and source in EVENT_SOURCES:
             raise FoundError(
