@@ -31,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(getattr(error, "exit_code", 2))
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -166,7 +169,7 @@ def _add_server(command: Command) -> None:
     serve = command("serve", "answer by HTTP", commands.serve)
     serve.add_argument("--workdir", metavar="DIR")
     serve.add_argument("--host")
-    serve.add_argument("--port", type=_positive)
+    serve.add_argument("--port", type=_port)
 
     keys = command("keys", "the keys of the API: create, list, revoke", commands.keys)
     keys.add_argument("action", choices=("create", "list", "revoke"))
@@ -204,6 +207,12 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, found {text!r}")
     return int(text)
+
+
+def _port(text: str) -> int:
+    if (port := _positive(text)) > 65_535:
+        raise argparse.ArgumentTypeError(f"must be at most 65535, found {text!r}")
+    return port
 
 
 def _day(text: str) -> date:

@@ -129,7 +129,7 @@ class DemandTooLong(ServingError):
 class OtherLanguage(ServingError):
     status = 422
     code = "other_language"
-    hint = "Write it in English; with an encoder of other languages, set demand_language to nothing."
+    hint = "Write it in English; with an encoder of other languages, set demand_language to any."
 
 
 class InvalidConditions(ServingError):

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.lake import LAKE_FILE, read_lake
 from feature_repo.contracts.names import EMBEDDING, Workdir
+from feature_repo.contracts.scenarios import SCENARIOS, read_scenarios, run_folder
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.steps import NIGHTLY, TRAINING, Step
 from serving.processes import environment
@@ -36,7 +38,7 @@ class SubRun:
 
     @property
     def folder(self) -> str:
-        return f"{self.cutoff.isoformat()}_{self.horizon_days}d"
+        return run_folder(self.cutoff, self.horizon_days)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def evaluate_lake(
     """
     refuse_missing_lake(settings)
     others = [_train_lake(settings, lake) for lake in (suite.train_lakes if suite else ())]
-    runs = sub_runs(Path(settings.lake) / "scenarios" / "scenarios.yaml")
+    runs = sub_runs(Path(settings.lake) / SCENARIOS)
     root = settings.work.root / "evaluation"
     started: list[tuple[SubRun, Settings]] = []
     for run in runs:
@@ -93,7 +95,7 @@ def _train_lake(settings: Settings, lake: str) -> tuple[SubRun, Settings]:
     refuse_missing_lake(replace(settings, lake=lake))
     if Path(lake).resolve() == Path(settings.lake).resolve():
         raise FoundError(f"a transfer trains on other lakes than it is tested on, found {lake} as both: leave it out.")
-    run, work, name = sub_runs(Path(lake) / "scenarios" / "scenarios.yaml")[-1], settings.work.root, Path(lake).name
+    run, work, name = sub_runs(Path(lake) / SCENARIOS)[-1], settings.work.root, Path(lake).name
     beside, below = (
         replace(settings, lake=lake, workdir=str(root / "evaluation" / run.folder), horizon_days=run.horizon_days)
         for root in (work.parent / name, work / "train-lakes" / name)
@@ -135,17 +137,7 @@ def _prepare(sub: Settings, *, texts: Workdir) -> None:
 
 def sub_runs(scenarios: Path) -> list[SubRun]:
     """The distinct (cut-off, horizon) of a scenarios file, oldest first."""
-    import yaml
-
-    if not scenarios.is_file():
-        raise FoundError(f"an evaluation needs the lake's scenarios, found no {scenarios}.")
-    listed = yaml.safe_load(scenarios.read_text())
-    try:
-        found = {(date.fromisoformat(str(s["cutoff"])), int(s["horizon_days"])) for s in listed}
-    except (KeyError, TypeError, ValueError) as error:
-        raise FoundError(
-            f"{scenarios} must list scenarios with a `cutoff` (a date) and `horizon_days`, it does not: {error!r}."
-        ) from error
+    found = {(scenario.cutoff, scenario.horizon_days) for scenario in read_scenarios(scenarios)}
     return [SubRun(*pair) for pair in sorted(found)]
 
 
@@ -156,7 +148,7 @@ def _named(run: SubRun, sub: Settings) -> Iterator[Step]:
 
 
 def _scoring(settings: Settings, root: Path, seeds: int) -> Step:
-    scenarios = Path(settings.lake) / "scenarios"
+    scenarios = (Path(settings.lake) / SCENARIOS).parent
     command = ("python", "-m", "model.evaluation", "--scenarios", str(scenarios), "--seeds", str(seeds))
     return Step(
         "scores",
@@ -195,9 +187,10 @@ def _is_done(sub: Settings) -> bool:
 
 
 def _fingerprint(settings: Settings) -> str:
-    """Of what a model depends on: settings, and the lake's files by name, size and time."""
-    lake = Path(settings.lake)
-    files = sorted(p for p in lake.rglob("*") if p.is_file() and "scenarios" not in p.relative_to(lake).parts)
-    seen: list[Any] = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    """Of what a model depends on: settings, and the lake's files by name, size and time, wherever its tables lie."""
+    lake = read_lake(Path(settings.lake))
+    tables = [Path(lake.root) / lake.table(source) for source in lake.sources]
+    files = [Path(lake.root) / LAKE_FILE, *tables, *(path for table in tables for path in table.resolve().rglob("*"))]
+    seen: list[Any] = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(files) if p.is_file()]
     seen.append(settings.of_model())
     return hashlib.sha256(json.dumps(seen).encode()).hexdigest()

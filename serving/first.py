@@ -3,17 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-import yaml
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import BEHAVIOUR_SOURCES
 from feature_repo.contracts.names import HISTORY, SEARCHES
-from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.scenarios import LABELS, SCENARIOS, Scenario, read_scenarios
+from feature_repo.contracts.settings import ENGLISH, Settings
+from model.rewriting.languages import other_language
 from serving.texts import read_texts
 
 SEEDS = 5
@@ -36,32 +37,35 @@ class First:
 def first_questions(settings: Settings, ds: date) -> First:
     """The lake's first scenario, with labels that were known by `ds`; else what its users do most."""
     scenarios = lake_scenarios(settings)
-    known = next((s for s in scenarios if _ends(s) <= ds), None)
+    known = next((scenario for scenario in scenarios if scenario.ends <= ds), None)
     seeds = _labelled(settings, known) if known else None
-    demand = str(scenarios[0]["demand"]) if scenarios else ""
+    demand = next((scenario.demand for scenario in scenarios if _is_read(scenario.demand, settings)), "")
     if seeds and known:
         positives, negatives = seeds
-        return First(demand, positives, negatives, f"seeds: labelled users of the scenario {known['id']!r}")
+        return First(demand, positives, negatives, f"seeds: labelled users of the scenario {known.id!r}")
     text, positives = _most_done(settings, ds)
     return First(demand or f"Users interested in {text}", positives, (), f"seeds: users with {text!r} lately")
 
 
-def lake_scenarios(settings: Settings) -> list[dict[str, Any]]:
-    """The lake's own list; empty where there is none, or no lake is named."""
-    path = Path(settings.lake) / "scenarios" / "scenarios.yaml"
-    return list(yaml.safe_load(path.read_text()) or []) if settings.lake and path.is_file() else []
+def lake_scenarios(settings: Settings) -> list[Scenario]:
+    """The lake's own list; empty where there is none, or none that can be read: `found validate` says why."""
+    path = Path(settings.lake) / SCENARIOS
+    try:
+        return read_scenarios(path) if settings.lake and path.is_file() else []
+    except FoundError:
+        return []
 
 
-def _ends(scenario: dict[str, Any]) -> date:
-    return date.fromisoformat(str(scenario["cutoff"])) + timedelta(days=int(scenario["horizon_days"]))
+def _is_read(demand: str, settings: Settings) -> bool:
+    return settings.demand_language.lower() != ENGLISH or not other_language(demand)
 
 
-def _labelled(settings: Settings, scenario: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+def _labelled(settings: Settings, scenario: Scenario) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """Labelled users of the scenario's fit split, both kinds; None where a kind is missing."""
-    path = Path(settings.lake) / "scenarios" / "labels.parquet"
+    path = Path(settings.lake) / LABELS
     if not path.is_file():
         return None
-    fit = [("scenario_id", "=", scenario["id"]), ("split", "=", "fit")]
+    fit = [("scenario_id", "=", scenario.id), ("split", "=", "fit"), ("user_id", "!=", "")]
     rows = pq.read_table(path, columns=["user_id", "label"], filters=fit).sort_by("user_id").to_pylist()
     of_label = {label: tuple(r["user_id"] for r in rows if r["label"] == label)[:SEEDS] for label in (0, 1)}
     return (of_label[1], of_label[0]) if of_label[0] and of_label[1] else None

@@ -23,7 +23,7 @@ from pymilvus import MilvusClient
 from feature_repo.contracts.names import ALIAS, collection
 from feature_repo.contracts.settings import Settings
 from model.scores import inner_products
-from serving.errors import AudienceTooLarge
+from serving.errors import AudienceTooLarge, IndexMissing
 from serving.expressions import EVERYBODY, Expression, among, any_of, expression
 from serving.milvus import Milvus, batches
 from serving.rows import BUCKETS, Hit, Publication, Row, Vector, WeightedTexts, bucket_of, described, schema
@@ -253,6 +253,11 @@ def _buckets(low: int, high: int) -> Expression:
 
 
 def open_index(settings: Settings) -> UserIndex:
-    """The index of these settings: a server by `milvus_uri`, else Milvus Lite in the work directory."""
+    """The index of these settings: a server by `milvus_uri`, else Milvus Lite in the work directory.
+
+    Raises IndexMissing where that is not there: a path that was mistyped shall not become one.
+    """
+    if not settings.milvus_uri and not settings.work.root.is_dir():
+        raise IndexMissing(f"there is no work directory {settings.work.root}.")
     uri = settings.milvus_uri or str(settings.work.milvus_lite)
     return UserIndex(Milvus(uri, token=settings.milvus_token, database=settings.milvus_database))

@@ -155,7 +155,10 @@ def _signal(send: Callable[[], None]) -> None:
 
 
 def _failure(name: str, code: int, log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
+    """Its own error, where it says one, else the last lines of its log: what runs it may say much after it."""
+    lines = log.read_text(errors="replace").splitlines()
     ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-    shown = "\n".join(f"  | {line}" for line in lines)
+    if errors := [line for line in lines if line.startswith("error: ")]:
+        return f"step {name!r} {ended}; its log is {log}:\n  | {errors[-1]}"
+    shown = "\n".join(f"  | {line}" for line in lines[-SHOWN_LINES:])
     return f"step {name!r} {ended}; the last lines of {log}:\n{shown}"

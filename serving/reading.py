@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from feature_repo.contracts.settings import ENGLISH
 from feature_repo.contracts.templates import EVENT_TEMPLATES, NOTHING
 from model.rewriting.document import AND, FUTURE, OR, Behaviour, Condition, Rewritten
 from model.rewriting.grammar import Grammar, Parsed
@@ -27,7 +28,6 @@ from serving.question import MOST_CHARACTERS, Asked, Question
 from serving.telemetry.stages import stage
 from serving.texts import TextTable
 
-ENGLISH = "en"
 TEXTS_SHOWN = 5
 PHRASES = {"bills": "Customers who will buy {}", "searches": "Users who are going to look for {}"}
 _INTEREST = "People interested in {}"

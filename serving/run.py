@@ -9,6 +9,7 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.lake import LAKE_FILE
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.steps import NIGHTLY, TRAINING
+from model.recipes import recipe
 from serving.plan import Plan, plan, read_report
 from serving.processes import environment
 from serving.progress import Progress
@@ -30,7 +31,9 @@ def run_lake(settings: Settings, *, ds: date | None, ranks: int) -> tuple[Progre
 
 
 def refuse_missing_lake(settings: Settings) -> None:
+    """Raises FoundError where no lake is named, or a recipe that does not exist: training finds out late."""
     settings.require("lake", "workdir")
+    recipe(settings.recipe)
     if not (Path(settings.lake) / LAKE_FILE).is_file():
         raise FoundError(
             f"a lake is a folder with a {LAKE_FILE}, found none in {settings.lake}. "

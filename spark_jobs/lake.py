@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import yaml
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -15,7 +14,7 @@ from pyspark.sql import types as T
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import PROFILE_KEYS, PROFILES
 from feature_repo.contracts.events import fields as fields_of
-from feature_repo.contracts.lake import LAKE_FILE, Lake, parse_lake
+from feature_repo.contracts.lake import LAKE_FILE, Lake, read_lake
 from feature_repo.contracts.names import JOIN_KEY
 from feature_repo.contracts.settings import Settings
 from spark_jobs.blocked import blocked_users, without_blocked
@@ -56,7 +55,7 @@ def open_lake(spark: SparkSession, settings: Settings) -> LakeTables:
     """The lake of the settings without erased users, read and checked. Raises FoundError for whatever the contract
     refuses."""
     settings.require("lake")
-    lake = read_description(Path(settings.lake))
+    lake = read_lake(Path(settings.lake))
     raw = {source: _read(spark, lake, source) for source in lake.sources}
     ids = {source: lake.theirs(source, JOIN_KEY) for source in lake.sources}
     known = without_blocked(raw, blocked_users(settings), ids=ids)
@@ -74,18 +73,6 @@ def open_lake(spark: SparkSession, settings: Settings) -> LakeTables:
             f"{first:%Y-%m-%d %H:%M} UTC: it is the first instant that was not observed."
         )
     return LakeTables(lake, tables, first, max(span.last for span in observed))
-
-
-def read_description(root: Path) -> Lake:
-    """The parsed `lake.yaml` of a lake's folder."""
-    path = root / LAKE_FILE
-    if not path.is_file():
-        raise FoundError(f"{root} is not a lake: expected the file {path}. Write one with `name` and `sources`.")
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeError) as error:
-        raise FoundError(f"{path} is not valid YAML in UTF-8: {error}.") from error
-    return parse_lake(document, str(root.absolute()))
 
 
 def _table(lake: Lake, source: str, raw: DataFrame) -> DataFrame:

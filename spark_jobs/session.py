@@ -36,6 +36,11 @@ def main(job: Job, arguments: argparse.ArgumentParser, argv: Sequence[str] | Non
     except FoundError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename} cannot be used: {error.strerror}.", file=sys.stderr)
+        sys.exit(2)
 
 
 def spark_session(settings: Settings, *, job: str) -> SparkSession:

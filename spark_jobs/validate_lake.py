@@ -5,6 +5,7 @@ spark-submit spark_jobs/validate_lake.py --lake LAKE
 
 import argparse
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -16,6 +17,7 @@ from feature_repo.contracts.templates import EVENT_TEMPLATES
 from spark_jobs.features import profile_schema
 from spark_jobs.lake import LakeTables, open_lake
 from spark_jobs.lake_checks import time_field
+from spark_jobs.lake_scenarios import scenario_report
 from spark_jobs.partitions import write_json
 from spark_jobs.rendering import clean, event_text, quoted
 from spark_jobs.session import main, parser, say, spark_session
@@ -88,7 +90,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> None:
     settings.require("lake")
     with spark_session(settings, job="validate_lake") as spark:
         report = lake_report(spark, settings)
-    say(printed(report))
+    say("\n".join([printed(report), *(f"  {line}" for line in scenario_report(Path(settings.lake)))]))
     if settings.workdir:
         write_json(settings.work.root / "lake_report.json", report)
 

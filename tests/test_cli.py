@@ -435,7 +435,16 @@ def test_scenarios_are_grouped_by_cut_off_and_horizon(lake):
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [(None, "an evaluation needs the lake's scenarios"), ("- {id: a}", "must list scenarios with a `cutoff`")],
+    [
+        (None, "an evaluation needs the lake's scenarios"),
+        ("- {id: a}", "scenario 1 must have id, demand, cutoff, horizon_days, found {'id': 'a'}"),
+        ("[]", "must be a list of scenarios, found \\[\\]"),
+        ("a: 1", "must be a list of scenarios, found {'a': 1}"),
+        ("[", "is not valid YAML in UTF-8"),
+        ("- {id: a, demand: d, cutoff: soon, horizon_days: 3}", "scenario 1: cutoff is a date"),
+        ("- {id: a, demand: d, cutoff: 2024-01-01, horizon_days: 0}", "horizon_days is at least 1, found 0"),
+        ("- &s {id: a, demand: d, cutoff: 2024-01-01, horizon_days: 3}\n- *s", "found \\['a'\\] more than once"),
+    ],
 )
 def test_scenarios_that_cannot_be_read_are_refused(tmp_path, text, told):
     path = tmp_path / "scenarios.yaml"
@@ -468,3 +477,44 @@ def test_the_quick_suite_names_methods_that_exist():
     from model.evaluation.suite.families import families
 
     assert set(evaluator.QUICK.split(",")) <= {family.name for family in families()}
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["erase", "u1"], "there is no work directory {}/typo: nothing was erased"),
+        (["target", "tea drinkers"], "there is no work directory {}/typo"),
+        (["lookalike", "--positives", "u1"], "there is no work directory {}/typo"),
+    ],
+)
+def test_a_mistyped_work_directory_is_refused_and_not_made(tmp_path, capsys, command, told):
+    assert main([*command, "--workdir", str(tmp_path / "typo")]) == 2
+
+    assert told.format(tmp_path) in capsys.readouterr().err and list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_cannot_be_used_is_one_line(lake, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+
+    assert main(["run", str(lake), "--workdir", str(tmp_path / "file")]) == 2
+
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_recipe_that_does_not_exist_is_refused_before_anything_runs(lake, tmp_path, capsys):
+    for verb in ("run", "evaluate"):
+        assert main([verb, str(lake), "--workdir", str(tmp_path / "w"), "--recipe", "nosuch"]) == 2
+        assert "unknown recipe 'nosuch'; recipes are ['found_default'," in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_port_is_one(capsys):
+    with pytest.raises(SystemExit):
+        main(["serve", "--port", "99999"])
+    assert "must be at most 65535, found '99999'" in capsys.readouterr().err
+
+
+def test_of_a_failed_step_its_own_error_is_shown(tmp_path):
+    script = "import sys; print('error: the reason.'); print('x\\n' * 50); sys.exit(3)"
+    with pytest.raises(StepFailed, match=r"(?s)ended with code 3; its log is .*log:\n  \| error: the reason\.$"):
+        run_process("a", [sys.executable, "-c", script], environ=os.environ, log=tmp_path / "a.log")

@@ -122,6 +122,7 @@ def test_a_file_served_at_the_port_of_an_earlier_one_is_written_by_its_own_colum
     monkeypatch.setattr(lite, "start_server_in_thread", lambda data_dir, host, port: start(data_dir, host, same))
     age = Column("age", "number", "profile_features", "age")
     for name, columns in (("earlier", (age,)), ("later", ())):
+        (tmp_path / name).mkdir()
         with open_index(Settings(workdir=str(tmp_path / name))) as index:
             index.create(replace(A, columns=columns))
             assert index.upsert("users_a", rows({"ada": [1, 0, 0]})) == 1

@@ -22,7 +22,10 @@ GOALS = [("baby", 1), ("baby", 2), ("garden", 1)]
 def settings(tmp_path_factory) -> Settings:
     lake = tmp_path_factory.mktemp("lake")
     (lake / "scenarios").mkdir()
-    told = [{"id": f"{goal}_{at}", "demand": f"Users about {goal} {at}", "label_rule": goal} for goal, at in GOALS]
+    asked = {"cutoff": "2024-06-01", "horizon_days": 30}
+    told = [
+        {"id": f"{goal}_{at}", "demand": f"Users about {goal} {at}", "label_rule": goal} | asked for goal, at in GOALS
+    ]
     (lake / "scenarios" / "scenarios.yaml").write_text(yaml.safe_dump(told))
     return published(tmp_path_factory.mktemp("work"), lake=str(lake))
 

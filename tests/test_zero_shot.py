@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from dataclasses import replace
 
@@ -145,7 +146,7 @@ def test_a_scenario_that_cannot_be_read_is_refused(tmp_path, spoil):
     folder = write_scenarios(tmp_path / "scenarios", [scenario(0)])
     (folder / "scenarios.yaml").write_text(yaml.safe_dump([document]))
 
-    with pytest.raises(FoundError, match="each scenario has id, demand, cutoff and horizon_days; found"):
+    with pytest.raises(FoundError, match=r"scenario 1(: cutoff is a date| must have id, demand)"):
         read_scenarios(folder / "scenarios.yaml")
 
 
@@ -171,3 +172,17 @@ def test_the_command_prints_an_error_in_one_line_and_exits_with_2(tmp_path, monk
         main()
     assert stopped.value.code == 2 and capsys.readouterr().err.startswith("error: no current model in ")
     assert not (tmp_path / "out.json").exists()
+
+
+def test_a_scenario_that_nobody_meets_has_no_auc_and_no_part_in_the_mean(tmp_path, runs):
+    folder = write_scenarios(tmp_path / "scenarios", [scenario(n) for n in range(3)])
+    scenarios, labels = read_scenarios(folder / "scenarios.yaml"), read_labels(folder / "labels.parquet", "eval")
+    labels[scenarios[0].id] = dict.fromkeys(labels[scenarios[0].id], 0)
+
+    report = evaluate(scenarios, labels, runs)
+
+    others = [report["scenarios"][each.id]["auc"] for each in scenarios[1:]]
+    assert report["scenarios"][scenarios[0].id]["auc"] is None
+    assert report["mean_auc"] == pytest.approx(sum(others) / 2)
+    json.dumps(report, allow_nan=False)
+    assert re.search(rf"{scenarios[0].id} +\d+ +0\.000 +-\n", zero_shot.table(report))

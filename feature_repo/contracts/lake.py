@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import EVENT_SOURCES, SOURCES
@@ -39,6 +42,18 @@ class Lake:
     def theirs(self, source: str, column: str) -> str:
         """What the lake's owner calls our `column`."""
         return self.columns.get(source, {}).get(column, column)
+
+
+def read_lake(root: Path) -> Lake:
+    """The parsed `lake.yaml` of a lake's folder."""
+    path = root / LAKE_FILE
+    if not path.is_file():
+        raise FoundError(f"{root} is not a lake: expected the file {path}. Write one with `name` and `sources`.")
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeError) as error:
+        raise FoundError(f"{path} is not valid YAML in UTF-8: {error}.") from error
+    return parse_lake(document, str(root.absolute()))
 
 
 def parse_lake(document: object, root: str) -> Lake:

@@ -20,6 +20,9 @@ _OF_MODEL = (
 )
 
 
+ENGLISH = "en"
+
+
 @dataclass(frozen=True)
 class Settings:
     """One flat set of settings; an empty string means 'not set'. FOUND_SETTINGS names another file."""
@@ -58,7 +61,7 @@ class Settings:
     export_hosts: str = ""
     export_networks: str = ""
     export_secret: str = ""
-    demand_language: str = "en"
+    demand_language: str = ENGLISH
     denied_fields: str = (
         "race, ethnicity, religion, political_opinion, trade_union, health, disability, sexual_orientation"
     )

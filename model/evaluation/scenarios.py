@@ -1,47 +1,13 @@
 """The scenarios of a lake, as a method may see them, and their labels."""
 
 from collections import defaultdict
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import yaml
 
-from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.scenarios import Scenario, read_scenarios
 
-
-@dataclass(frozen=True)
-class Scenario:
-    """All that a method may see of a scenario."""
-
-    id: str
-    demand: str
-    cutoff: date
-    horizon_days: int
-    domain: str
-
-    @property
-    def run(self) -> str:
-        """The folder of the model trained for this cut-off and horizon."""
-        return f"{self.cutoff.isoformat()}_{self.horizon_days}d"
-
-
-def read_scenarios(path: Path) -> list[Scenario]:
-    """The scenarios of a `scenarios.yaml`, stripped of everything that is for reports."""
-    try:
-        return [
-            Scenario(
-                str(s["id"]),
-                str(s["demand"]),
-                date.fromisoformat(str(s["cutoff"])),
-                int(s["horizon_days"]),
-                str(s.get("domain", "")),
-            )
-            for s in yaml.safe_load(path.read_text())
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise FoundError(f"{path}: each scenario has id, demand, cutoff and horizon_days; found {error!r}.") from error
+__all__ = ["Scenario", "read_hard", "read_labels", "read_scenarios"]
 
 
 def read_hard(path: Path) -> dict[str, frozenset[str]]:

@@ -24,7 +24,8 @@ MEASURES = ("auc", "mean_auc", "specificity")
 def evaluate(
     scenarios: Sequence[Scenario], labels: Mapping[str, Mapping[str, int]], runs: Path, *, seeds: int = 1
 ) -> dict[str, Any]:
-    """The report of all scenarios; `labels` are {scenario: {user: 0 or 1}} of the eval split.
+    """The report of all scenarios; `labels` are {scenario: {user: 0 or 1}} of the eval split. A scenario that everybody
+    or nobody meets has no AUC (None) and no part in the mean.
 
     With several seeds each figure is their mean, `*_sd` their standard deviation, and `seeds` holds the single reports.
     """
@@ -49,14 +50,16 @@ def _evaluate(
         for scenario, given in zip(members, _scores(members, labels, work), strict=True):
             scores[scenario.id] = given
             happened = np.array(list(labels[scenario.id].values()))
+            value = auc(happened, np.array(list(given.values())))
             report[scenario.id] = {
-                "auc": auc(happened, np.array(list(given.values()))),
+                "auc": None if math.isnan(value) else value,
                 "users": len(happened),
                 "base_rate": float(happened.mean()),
             }
     value, pairs = _specificity(scenarios, scores, labels)
+    measured = [row["auc"] for row in report.values() if row["auc"] is not None]
     return {
-        "mean_auc": float(np.mean([row["auc"] for row in report.values()])),
+        "mean_auc": float(np.mean(measured)) if measured else None,
         "specificity": None if math.isnan(value) else value,
         "specificity_pairs": pairs,
         "scenarios": report,
@@ -109,8 +112,9 @@ def table(report: Mapping[str, Any]) -> str:
     spread = f"{'sd':>7}" if "seeds" in report else ""
     lines = [f"{'scenario':<24}{'users':>8}{'base rate':>11}{'AUC':>8}{spread}"]
     for name, row in report["scenarios"].items():
-        apart = f"{row['auc_sd']:>7.3f}" if spread else ""
-        lines.append(f"{name:<24}{row['users']:>8}{row['base_rate']:>11.3f}{row['auc']:>8.3f}{apart}")
+        figure = "-" if row["auc"] is None else f"{row['auc']:.3f}"
+        apart = f"{row['auc_sd']:>7.3f}" if spread and "auc_sd" in row else ""
+        lines.append(f"{name:<24}{row['users']:>8}{row['base_rate']:>11.3f}{figure:>8}{apart}")
     figures = f"mean AUC {_figure(report, 'mean_auc')}, specificity {_figure(report, 'specificity')}"
     seeds = f", {len(report['seeds'])} seeds" if spread else ""
     lines.append(f"{figures} ({report['specificity_pairs']} pairs{seeds})")

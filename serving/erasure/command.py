@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
+from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
 from serving import running
 from serving.erasure.receipt import dumps, printed
@@ -16,6 +17,8 @@ def show_erasure(settings: Settings, user_id: str, *, as_document: bool) -> str:
 
 def erased(settings: Settings, user_id: str) -> dict[str, Any]:
     settings.require("workdir")
+    if not settings.work.root.is_dir():
+        raise FoundError(f"there is no work directory {settings.work.root}: nothing was erased. Name it by --workdir.")
     if server := running.server_of(settings.work):
         key = settings.admin_key or settings.api_key
         return running.delete(f"{server}/v1/users/{quote(user_id, safe='')}", key=key)

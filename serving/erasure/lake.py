@@ -7,12 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import yaml
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import PROFILES
 from feature_repo.contracts.events import fields as fields_of
-from feature_repo.contracts.lake import LAKE_FILE, Lake, parse_lake
+from feature_repo.contracts.lake import LAKE_FILE, Lake, read_lake
 from feature_repo.contracts.names import JOIN_KEY
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import EVENT_TEMPLATES, event_text, text_key
@@ -64,8 +63,8 @@ def texts_of(settings: Settings, person: Person) -> set[int]:
 def _sources(root: Path) -> Iterator[tuple[Lake, str, Path]]:
     """The sources and their folders; none of a lake that cannot be read."""
     try:
-        lake = parse_lake(yaml.safe_load((root / LAKE_FILE).read_text()), str(root))
-    except (OSError, ValueError, yaml.YAMLError, FoundError):
+        lake = read_lake(root)
+    except FoundError:
         return
     for source in lake.sources:
         yield lake, source, root / lake.table(source)

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from feature_repo.contracts.events import BEHAVIOUR_SOURCES
 from feature_repo.contracts.names import HISTORY, SEARCHES
+from feature_repo.contracts.scenarios import SCENARIOS, label_rules
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import EVENT_TEMPLATES
 from model.rewriting.document import Profile
@@ -74,9 +76,11 @@ def _columns(reader: Reader) -> Iterator[Askable]:
 def _scenarios(settings: Settings) -> list[Example]:
     """The first sentence about each of the lake's goals."""
     goals: dict[str, Example] = {}
-    for scenario in lake_scenarios(settings):
-        origin = f"a scenario of this lake ({scenario['id']})"
-        goals.setdefault(str(scenario.get("label_rule", scenario["id"])), Example(str(scenario["demand"]), origin))
+    scenarios = lake_scenarios(settings)
+    rules = label_rules(Path(settings.lake) / SCENARIOS) if scenarios else {}
+    for scenario in scenarios:
+        origin = f"a scenario of this lake ({scenario.id})"
+        goals.setdefault(rules.get(scenario.id, scenario.id), Example(scenario.demand, origin))
     return list(goals.values())[:MOST_SCENARIOS]
 
 
