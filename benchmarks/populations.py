@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.contracts.names import TEXTS, Workdir
+from feature_repo.embedding_days import Day, chosen_day
 from model.found import FoundModel
-from spark_jobs.embedding_days import Day, chosen_day
 
 MOVED = 0.3
 DOUBLES = 0.1

@@ -6,8 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model.combining import Whole
 from model.scores import Asked
 
+Scoring = Asked | Whole
 READ = ("user_id", "vector", "text_keys", "text_weights")
 """What the scan reads of a user; see `Users`."""
 SCHEMA = pa.schema([("user_id", pa.string()), ("score", pa.float64())])
@@ -16,7 +18,7 @@ NO_SCORE = np.inf
 
 
 def scan(
-    batches: Iterable[pa.RecordBatch], *, asked: Asked, size: int | None, lowest: float = -np.inf
+    batches: Iterable[pa.RecordBatch], *, asked: Scoring, size: int | None, lowest: float = -np.inf
 ) -> Iterator[pa.RecordBatch]:
     """Users and scores: all the `size` best of these batches that have at least the lowest score, all who are tied with
     the last of them, and few others."""
@@ -29,7 +31,7 @@ def scan(
             yield pa.RecordBatch.from_arrays([users, pa.array(score_B[kept_B])], schema=SCHEMA)
 
 
-def scores_of(batch: pa.RecordBatch, asked: Asked) -> "np.ndarray":
+def scores_of(batch: pa.RecordBatch, asked: Scoring) -> "np.ndarray":
     """float64 [B]: the users' scores, or NO_SCORE."""
     vectors, keys, weights = (batch[name] for name in READ[1:])
     value_BM = vectors.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), len(asked.vector_M))

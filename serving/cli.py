@@ -141,6 +141,8 @@ def _add_questions(command: Command) -> None:
     export.add_argument("--out", required=True, metavar="FILE", help="a .csv, .parquet or .jsonl file")
     export.add_argument("--size", type=_positive, help="how many users")
     export.add_argument("--minimum-probability", type=float, metavar="P", help="no user below it")
+    _add_narrowing(export)
+    export.add_argument("--as-written", action="store_true", help="take no filter or rule out of the sentence")
     export.add_argument("--ds", type=_day, help="the day of the embeddings (default: what the index answers by)")
     export.add_argument("--workdir", metavar="DIR")
 
@@ -193,6 +195,10 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 def _add_asking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workdir", metavar="DIR")
     parser.add_argument("--size", type=_positive, default=20, help="how many users (default: 20)")
+    _add_narrowing(parser)
+
+
+def _add_narrowing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--filter", action="append", default=[], metavar="FILTER", help="such as 'age > 30'; repeated, all must hold"
     )

@@ -1,8 +1,11 @@
 """What the commands of `found` do. Steps run as processes of their own; what is heavy is imported when it is needed."""
 
 import argparse
+import json
 import os
 import sys
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 from feature_repo.contracts.errors import FoundError
@@ -81,9 +84,23 @@ def _narrowed(given: argparse.Namespace) -> dict[str, list[str]]:
 
 
 def export(given: argparse.Namespace, settings: Settings) -> int:
-    limits = {"--ds": given.ds, "--size": given.size, "--minimum-probability": given.minimum_probability}
+    from serving.export import read_order, write_users
+    from serving.filter_text import read_filter
+    from serving.question import Question
+
+    settings.require("workdir")
+    filters = tuple(map(read_filter, given.filter))
+    question = Question(given.demand, filters=filters, exclude_users=tuple(_users(given.exclude)))
+    order = read_order(settings, question, given.ds, as_written=given.as_written)
+    print("\n".join(order.told))
+    limits = {"--ds": order.ds, "--size": given.size, "--minimum-probability": given.minimum_probability}
     asked = [f"{name}={value}" for name, value in limits.items() if value is not None]
-    return _spark("export_audience", settings, f"--demand={given.demand}", f"--out={given.out}", *asked)
+    with tempfile.TemporaryDirectory(prefix=".among-", dir=settings.work.root) as folder:
+        if order.among is not None:
+            write_users(order.among, Path(folder) / "part-0.parquet")
+            asked.append(f"--among={folder}")
+        said = json.dumps([asdict(sentence) for sentence in order.sentences])
+        return _spark("export_audience", settings, f"--sentences={said}", f"--out={given.out}", *asked)
 
 
 def serve(_: argparse.Namespace, settings: Settings) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.bounds import Bounds
+from model.combining import answered
 from serving.audience import Demand
-from serving.combining import answered
 from serving.question import Asked
 from serving.remembered import Everybody
 from serving.telemetry.stages import stage

@@ -27,12 +27,12 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import ALIAS, Workdir, collection
 from feature_repo.contracts.settings import Settings, read_settings
 from feature_repo.contracts.templates import TEMPLATE_VERSION
+from feature_repo.contracts.turns import turn
 from serving import running
 from serving.embeddings import Embeddings, read_embeddings
 from serving.errors import NothingToRollBack, PublicationRefused
@@ -82,7 +82,7 @@ def publish(
     publishes a day that is older than the one in service, or unlike it. Publications of a work directory take turns.
     Raises PublicationRefused, with the alias untouched, if the embeddings or the finished collection fail a check.
     """
-    with FileLock(work.root / ".publishing.lock"):
+    with turn(work.root / ".publishing.lock"):
         embeddings, current = read_embeddings(work, ds), index.published()
         if current and not force:
             if current.model_version == embeddings.model_version and ds < date.fromisoformat(current.ds):

@@ -5,26 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from feature_repo.contracts.errors import FoundError
+from model.combining import Sentence as Asked
 from model.rewriting.document import AND, OR, Condition, Rewritten
 from serving.errors import InvalidConditions, InvalidFilter
 from serving.filters import AnyOf, Filter
 from serving.filters import Condition as FilterCondition
+
+__all__ = ["Asked", "Question", "question_of"]
 
 MOST_SENTENCES = 8
 MOST_CONDITIONS = 24
 MOST_CHARACTERS = 1_000
 EXPLAINED, MOST_EXPLAINED = 20, 50
 """Reasons are for people who read a list: so many users have them unless more are asked for, and at most so many."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A sentence that the model reads. `negated`: users to whom it does not happen; `joined` to the one before it by
-    "and", or by "or": of those joined by "or" one is enough."""
-
-    text: str
-    negated: bool = False
-    joined: str = AND
 
 
 @dataclass(frozen=True)

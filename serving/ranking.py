@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from model.combining import answered
 from model.scores import inner_products
 from serving.audience import Demand, DemandModel, Ranked, Vectors
 from serving.beside import beside
-from serving.combining import answered
 from serving.eligibility import Limits
 from serving.errors import AudienceTooLarge
 from serving.index import MOST_USERS, UserIndex

@@ -1,7 +1,7 @@
 """Why a user is in an audience: the texts of the history without which the score would be lower, and by how much.
 
 The effect of a text, on all sentences together, is exact for late interaction and an estimate for the user's vector,
-which averages the same texts (model/leave_one_out.py, combining.py).
+which averages the same texts (model/leave_one_out.py, model/combining.py).
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from model.combining import answered
 from model.leave_one_out import late_drops, mean_drops
 from model.placed import Histories
 from serving.audience import Ranked, Reason
 from serving.beside import beside
-from serving.combining import answered
 from serving.history import Event
 from serving.meeting import Meeting
 from serving.question import Asked

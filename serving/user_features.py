@@ -18,7 +18,7 @@ from serving.errors import FeaturesMissing, UserWithoutFeatures
 from serving.facts import normal_name
 from serving.telemetry.stages import stage
 
-_VIEWS = {**dict.fromkeys(BEHAVIOUR_SOURCES, HISTORY), "searches": SEARCHES}
+VIEWS = {**dict.fromkeys(BEHAVIOUR_SOURCES, HISTORY), "searches": SEARCHES}
 
 
 class OnlineFeatures:
@@ -46,7 +46,7 @@ class OnlineFeatures:
         """Per user (source, day since 1970-01-01, text key) of what is kept of them, by source, newest first."""
         if not user_ids:
             return {}
-        names = [f"{view}:{source}_{kind}" for source, view in _VIEWS.items() for kind in ("text", "day")]
+        names = [f"{view}:{source}_{kind}" for source, view in VIEWS.items() for kind in ("text", "day")]
         found = self._read(names, user_ids)
         return {user: _events(found, at) for at, user in enumerate(user_ids)}
 
@@ -79,7 +79,7 @@ def _named_missing() -> Iterator[None]:
 
 def _events(found: Mapping[str, list[Any]], at: int) -> list[tuple[str, int, int]]:
     events: list[tuple[str, int, int]] = []
-    for source, view in _VIEWS.items():
+    for source, view in VIEWS.items():
         texts, days = found[f"{view}__{source}_text"][at] or [], found[f"{view}__{source}_day"][at] or []
         events += [(source, day, key) for key, day in zip(texts, days, strict=True) if key]
     return events

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from filelock import FileLock
 from pyspark.sql import DataFrame, SparkSession
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import HISTORY, INPUT_VIEWS, PROFILE, SEARCHES, TEXTS
 from feature_repo.contracts.settings import Settings
+from feature_repo.contracts.turns import turn
 from feature_repo.contracts.windows import cutoff_instant, day_number, parse_cutoffs
 from spark_jobs import features
 from spark_jobs.lake import LakeTables, open_lake
@@ -46,9 +46,8 @@ def _staging(settings: Settings, cutoffs: Sequence[date]) -> Iterator[Path]:
     """An empty folder of these cut-offs, which is removed in the end. Runs of the same ones take turns, and what a
     killed one left goes first."""
     root, name = settings.work.root / "features", f"{cutoffs[0]}-{cutoffs[-1]}-{len(cutoffs)}"
-    root.mkdir(parents=True, exist_ok=True)
     staging = root / f".staging-{name}"
-    with FileLock(root / f".{name}.lock"):
+    with turn(root / f".{name}.lock"):
         shutil.rmtree(staging, ignore_errors=True)
         try:
             yield staging

@@ -22,11 +22,11 @@ from feature_repo.contracts.inputs import Lengths
 from feature_repo.contracts.names import EMBEDDING, HISTORY, JOIN_KEY, TEXTS, TIMESTAMP, Workdir
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.windows import cutoff_instant, day_number
+from feature_repo.embedding_days import embedded_days
 from model import pointers
 from model.found import FoundModel
 from model.text_cache import TextTable, read_table
 from spark_jobs.blocked import still_known
-from spark_jobs.embedding_days import embedded_days
 from spark_jobs.model_inputs import model_inputs, snapshot_inputs
 from spark_jobs.partitions import publish, write_files
 from spark_jobs.session import main, parser, say, spark_session

@@ -5,6 +5,7 @@ spark-submit spark_jobs/export_audience.py --ds 2011-06-01 --demand "coffee drin
 """
 
 import argparse
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,11 +24,13 @@ from feature_repo.contracts.names import Workdir
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.user_lists import read_user_list
 from feature_repo.contracts.windows import cutoff_instant
+from feature_repo.embedding_days import Day, chosen_day
 from model import scan
+from model.combining import Sentence, Whole
 from model.served import ServedModel
+from model.text_cache import TextTable
 from spark_jobs.audience_files import SCHEMA, refuse_unwritable, write_audience
 from spark_jobs.blocked import still_known
-from spark_jobs.embedding_days import Day, chosen_day
 from spark_jobs.partitions import write_files
 from spark_jobs.session import main, parser, say, spark_session
 
@@ -44,12 +47,16 @@ class Order:
 
     demand: str
     out: Path
+    sentences: tuple[Sentence, ...] = ()
+    """What is asked instead of the demand, as one."""
     size: int | None = None
     minimum_probability: float = 0.0
     suppressed: tuple[str, ...] = ()
+    among: Path | None = None
+    """A table of the users who may be in it; None is everybody."""
 
     def refuse_unanswerable(self) -> None:
-        if not self.demand.strip():
+        if not self.demand.strip() and not self.sentences:
             raise FoundError("a demand must be a sentence, found an empty one.")
         if self.size is None and not self.minimum_probability:
             raise FoundError("an export needs a limit: give --size, --minimum-probability, or both.")
@@ -67,11 +74,13 @@ def export_audience(spark: SparkSession, work: Workdir, day: Day, order: Order) 
     """
     model = _model_of(work, day)
     vectors = model.text_vectors(work.text_cache)
-    asked = model.asked(model.read_demands([order.demand], day.ds)[0], vectors, vectors.keys)
+    asked = _asked(model, day, order, vectors)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", BATCH_USERS)
     left_out = spark.createDataFrame([(user,) for user in order.suppressed], "user_id string")
     known = still_known(spark.read.parquet(str(day.folder)).select(*scan.READ), work)
     users = known.join(F.broadcast(left_out), "user_id", "left_anti")
+    if order.among:
+        users = users.join(spark.read.parquet(str(order.among)), "user_id", "left_semi")
     lowest = lowest_score(model, order.minimum_probability)
     scored = users.mapInArrow(partial(scan.scan, asked=asked, size=order.size, lowest=lowest), SCORED)
     # Sorting samples first: without this every user would be scored twice.
@@ -80,6 +89,14 @@ def export_audience(spark: SparkSession, work: Workdir, day: Day, order: Order) 
         return write_audience(order.out, _audience(_ranked(scored, order.out), model, order))
     finally:
         scored.unpersist()
+
+
+def _asked(model: ServedModel, day: Day, order: Order, vectors: TextTable) -> scan.Scoring:
+    sentences = order.sentences or (Sentence(order.demand),)
+    demands = model.read_demands([sentence.text for sentence in sentences], day.ds)
+    parts = tuple(model.asked(demand, vectors, vectors.keys) for demand in demands)
+    is_one = len(sentences) == 1 and not sentences[0].negated
+    return parts[0] if is_one else Whole(sentences, parts)
 
 
 def lowest_score(model: ServedModel, probability: float) -> float:
@@ -151,17 +168,27 @@ def refuse_default_filters(settings: Settings) -> None:
     """Raises FoundError where the settings keep users out of every audience by what this scan does not read."""
     if settings.default_filters:
         raise FoundError(
-            f"an export reads no columns to filter by, but default_filters is {settings.default_filters!r}: store the "
-            "audience through the service, which applies them, or list who they leave out in suppressed_users."
+            f"this job reads no columns to filter by, but default_filters is {settings.default_filters!r}: ask by "
+            "`found export`, which applies them and names who is left by --among."
         )
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> None:
     settings.require("workdir")
-    refuse_default_filters(settings)
+    among = Path(arguments.among) if arguments.among else None
+    if among is None:
+        refuse_default_filters(settings)
     suppressed = read_user_list(Path(settings.suppressed_users)) if settings.suppressed_users else ()
     size, likely, out = arguments.size, arguments.minimum_probability, Path(arguments.out).absolute()
-    order = Order(arguments.demand, out, size=size, minimum_probability=likely, suppressed=suppressed)
+    order = Order(
+        arguments.demand,
+        out,
+        sentences=tuple(Sentence(**each) for each in json.loads(arguments.sentences)),
+        size=size,
+        minimum_probability=likely,
+        suppressed=suppressed,
+        among=among,
+    )
     order.refuse_unanswerable()
     day = chosen_day(settings.work, cutoff_instant(arguments.ds).date() if arguments.ds else None)
     with spark_session(settings, job="export_audience") as spark:
@@ -172,9 +199,13 @@ def run(settings: Settings, arguments: argparse.Namespace) -> None:
 def arguments() -> argparse.ArgumentParser:
     parse = parser(__doc__, "workdir", "spark_master")
     parse.add_argument("--ds", help="the day of the embeddings (default: the newest of the model in service)")
-    parse.add_argument("--demand", required=True, help="the sentence")
+    what = parse.add_mutually_exclusive_group(required=True)
+    what.add_argument("--demand", default="", help="the sentence")
+    several = "several that are asked as one: a list of {text, negated, joined}"
+    what.add_argument("--sentences", default="[]", metavar="JSON", help=several)
     parse.add_argument("--size", type=int, help="how many users (default: all of the minimum probability)")
     parse.add_argument("--minimum-probability", type=float, default=0.0, help="no user below it (default: 0)")
+    parse.add_argument("--among", metavar="FOLDER", help="Parquet with the user_id of everybody who may be in it")
     parse.add_argument("--out", required=True, help="the file to write: .csv, .parquet or .jsonl")
     return parse
 

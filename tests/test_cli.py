@@ -460,19 +460,6 @@ def test_a_table_is_as_wide_as_its_cells():
     )
 
 
-def test_an_export_is_a_spark_job_with_only_what_was_asked(monkeypatch, tmp_path):
-    ran = []
-    monkeypatch.setattr("serving.processes.run_in_foreground", lambda argv, environ: ran.append((argv, environ)) or 0)
-    command = ["export", "-40 % off hunters", "--out", "a.csv", "--size", "20000", "--workdir", str(tmp_path)]
-
-    assert main([command[0], *command[2:], "--", command[1]]) == 0
-
-    (argv, environ) = ran[0]
-    assert argv[0] == "spark-submit" and argv[1].endswith("spark_jobs/export_audience.py")
-    assert argv[2:] == ["--demand=-40 % off hunters", "--out=a.csv", "--size=20000"]
-    assert environ["FOUND_WORKDIR"] == str(tmp_path)
-
-
 def test_the_quick_suite_names_methods_that_exist():
     from model.evaluation.suite.families import families
 

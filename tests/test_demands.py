@@ -23,7 +23,7 @@ from serving_doubles import (
 
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import NOTHING
-from serving.combining import combined, log_odds
+from model.combining import combined, log_odds
 from serving.index import open_index
 from serving.preview import deciles, precision
 from serving.publish import publish

@@ -13,6 +13,8 @@ import pytest
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import EMBEDDING, Workdir
 from feature_repo.contracts.settings import Settings
+from feature_repo.embedding_days import chosen_day
+from model.combining import Sentence, answered, probabilities
 from model.served import ServedModel
 from model.vectors import Users
 from serving.eligibility import Limits
@@ -23,7 +25,6 @@ from serving.question import Asked
 from serving.ranking import Ranking
 from serving.remembered import Remembered
 from spark_jobs.audience_files import SCHEMA
-from spark_jobs.embedding_days import chosen_day
 from spark_jobs.export_audience import Order, export_audience, lowest_score, run
 from spark_jobs.export_audience import arguments as job_arguments
 from spark_jobs.session import main
@@ -139,6 +140,34 @@ def test_suppressed_users_are_in_no_export(spark, stored, served, texts, tmp_pat
     found = export(spark, stored.work, tmp_path / "a.csv", size=100, suppressed=suppressed)
 
     assert found == [pair for pair in expected if pair[0] not in suppressed][:100]
+
+
+SENTENCES = (Sentence(DEMAND), Sentence("coffee drinkers", negated=True), Sentence("tents", joined="or"))
+
+
+@pytest.mark.parametrize("sentences", [SENTENCES, SENTENCES[1:2]], ids=["several", "one that is negated"])
+def test_several_sentences_are_scored_as_the_service_combines_them(sentences, spark, stored, served, texts, tmp_path):
+    among = tmp_path / "among"
+    among.mkdir()
+    names = sorted(stored.names)[::3]
+    pq.write_table(pa.table({"user_id": names}), among / "part-0.parquet")
+    order = Order("", tmp_path / "a.parquet", sentences=sentences, size=500, among=among)
+
+    assert export_audience(spark, stored.work, chosen_day(stored.work, DAY), order) == 500
+
+    demands = served.read_demands([sentence.text for sentence in sentences], DAY)
+    each = [served.score(stored.users, demand, texts) for demand in demands]
+    scores, likely = answered(served.probabilities, sentences, each)
+    of = dict(zip(stored.names, zip(scores.tolist(), likely.tolist(), strict=True), strict=True))
+    found = pq.read_table(order.out).to_pylist()
+    expected = sorted(names, key=lambda user: (-of[user][0], user))[:500]
+    assert [(row["user_id"], row["score"]) for row in found] == [(user, of[user][0]) for user in expected]
+    assert [row["probability"] for row in found] == pytest.approx([of[user][1] for user in expected], rel=1e-9)
+
+
+def test_probabilities_without_the_model_are_the_models(served):
+    scores = np.linspace(-50, 50, 1_001)
+    assert np.array_equal(probabilities(scores), served.probabilities(scores))
 
 
 def test_filters_for_every_audience_are_never_passed_over(stored, tmp_path):

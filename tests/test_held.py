@@ -13,8 +13,8 @@ from serving_doubles import DAY, WordModel, bought, embedded, user_name, write_e
 from feature_repo.contracts.errors import FoundError
 from model.bounds import Bounds
 from model.calibration.line import Line
+from model.combining import answered
 from model.vectors import Demand
-from serving.combining import answered
 from serving.errors import IndexUnreachable
 from serving.expecting import line_between
 from serving.facts import Column

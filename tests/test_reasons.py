@@ -9,13 +9,13 @@ import pytest
 from serving_doubles import WordModel, words_vector
 
 from feature_repo.contracts.templates import text_key
+from model.combining import answered
 from model.known_texts import KnownTexts
 from model.leave_one_out import fitted_gain, late_drops, mean_drops
 from model.placed import Histories
 from model.rewriting.document import OR
 from model.scores import Asked as AskedOfTexts
 from serving.audience import Ranked
-from serving.combining import answered
 from serving.meeting import Meeting
 from serving.question import Asked
 from serving.reasons import Reasons

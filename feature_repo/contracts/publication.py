@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from filelock import FileLock
-
 from feature_repo.contracts.errors import FoundError
+from feature_repo.contracts.turns import turn
 
 RUNS = ".runs"
 
@@ -29,7 +28,7 @@ def publish_all(paths: Iterable[Path], write: Callable[[dict[Path, Path]], None]
     given = list(paths)
     with ExitStack() as turns:
         for path in sorted(given):  # in one order: two runs never wait for each other
-            turns.enter_context(_turn(path))
+            turns.enter_context(turn(path.parent / RUNS / f"{path.name}.lock"))
         fresh = {path: _fresh(path) for path in given}
         try:
             write(fresh)
@@ -40,12 +39,6 @@ def publish_all(paths: Iterable[Path], write: Callable[[dict[Path, Path]], None]
         for path, folder in fresh.items():
             _swap(path, folder)
             _remove(_sibling(path, folder))
-
-
-def _turn(path: Path) -> FileLock:
-    runs = path.parent / RUNS
-    runs.mkdir(parents=True, exist_ok=True)
-    return FileLock(runs / f"{path.name}.lock")
 
 
 def published_by(run: Path) -> Path | None:

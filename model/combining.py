@@ -7,19 +7,55 @@ log odds.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.rewriting.document import OR
-from serving.question import Asked
+from model.rewriting.document import AND, OR
+from model.scores import Asked
 
 _SMALLEST = 1e-12
 
 
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence that the model reads. `negated`: users to whom it does not happen; `joined` to the one before it by
+    "and", or by "or": of those joined by "or" one is enough."""
+
+    text: str
+    negated: bool = False
+    joined: str = AND
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What several sentences ask of stored users as one; stands in for what a single one does (model.scores.Asked)."""
+
+    sentences: tuple[Sentence, ...]
+    parts: tuple[Asked, ...]
+
+    @property
+    def vector_M(self) -> NDArray[np.float32]:
+        """As wide as those of the users."""
+        return self.parts[0].vector_M
+
+    def scores(
+        self, vector_BM: "np.ndarray", key_N: "np.ndarray", weight_N: "np.ndarray", length_B: "np.ndarray"
+    ) -> NDArray[np.float64]:
+        """float64 [B]: the log odds of the whole."""
+        each = [part.scores(vector_BM, key_N, weight_N, length_B) for part in self.parts]
+        return answered(probabilities, self.sentences, each)[0]
+
+
+def probabilities(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As `FoundModel.probabilities`, without the model."""
+    return np.asarray(1 / (1 + np.exp(-np.asarray(scores, np.float64))))
+
+
 def answered(
     probabilities: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    asked: Sequence[Asked],
+    asked: Sequence[Sentence],
     scores: Sequence[NDArray[np.float64]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Users' log odds and probabilities of what was asked, from their log odds of each sentence; those of a single
@@ -31,7 +67,7 @@ def answered(
     return log_odds(whole), whole
 
 
-def combined(asked: Sequence[Asked], probabilities: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+def combined(asked: Sequence[Sentence], probabilities: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Users' probabilities of all groups of sentences; of those joined by "or" one is enough."""
     whole = np.ones_like(probabilities[0])
     fails = np.ones_like(whole)
