@@ -12,6 +12,7 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Param
 
 from feature_repo.contracts.steps import ENVIRONMENT, PROJECT, Step
+from feature_repo.contracts.windows import AUTO_CUTOFFS
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
@@ -35,7 +36,7 @@ DAY_PARAMS = {
 }
 TRAINING_PARAMS = DAY_PARAMS | {
     "cutoffs": Param(
-        "auto:16",
+        AUTO_CUTOFFS,
         type="string",
         pattern=f"^(auto(:[0-9]+)?|{_DATE}(:{_DATE}:[0-9]+)?)$",
         description="Training cut-offs: auto:COUNT, FROM:TO:STEP in days, or one day.",

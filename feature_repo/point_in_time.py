@@ -40,7 +40,6 @@ def point_in_time(spark: "SparkSession", entity_df: "DataFrame", views: Mapping[
     with tempfile.TemporaryDirectory() as folder, _feast_in(spark):
         joined = _joined(entity_df, views, Path(folder))
     others = [c for c in entity_df.columns if c not in (JOIN_KEY, TIMESTAMP)]
-    others = [c for c in entity_df.columns if c not in (JOIN_KEY, TIMESTAMP)]
     columns = [joined[JOIN_KEY], joined[TIMESTAMP].cast("timestamp").alias(TIMESTAMP), *(joined[c] for c in others)]
     for view, frame in views.items():
         prefix = PROFILE_PREFIX if view == PROFILE else ""

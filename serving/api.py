@@ -21,8 +21,7 @@ from serving.answers import (
 from serving.desk import Desk
 from serving.messages import ExplainedLookalike, ExplainedTarget, PublishRequest, TargetRequest
 from serving.problems import documented
-from serving.publish import Published
-from serving.rows import Publication
+from serving.versions import versions_of
 
 _NO_VERSIONS = {"model_version": "", "collection": "", "ds": "", "template_version": 0}
 
@@ -97,7 +96,7 @@ def lookalike(asked: ExplainedLookalike, desk: TheDesk) -> Any:
 )
 def features(user_id: Annotated[str, Path(min_length=1, max_length=256)], desk: TheDesk) -> Any:
     """What the online store knows of a user."""
-    versions = _versions(desk.ready().publication)
+    versions = versions_of(desk.ready().publication)
     note(versions)
     return {"user_id": user_id, "features": desk.features_of(user_id), **versions}
 
@@ -114,7 +113,7 @@ def ready(request: Request, caller: TheCaller) -> Any:
     told whether any of its tenants is ready, and nothing of it."""
     tenants = request.app.state.tenants.values()
     if caller.known or not request.app.state.keys_required:
-        return {"status": "ready", **_versions(caller.tenant.desk.ready().publication)}
+        return {"status": "ready", **versions_of(caller.tenant.desk.ready().publication)}
     one_ready(tenants)
     return {"status": "ready", **_NO_VERSIONS}
 
@@ -134,7 +133,7 @@ def publish(asked: PublishRequest, desk: TheDesk) -> Any:
         "users": done.users,
         "written": done.written,
         "deleted": done.deleted,
-        **_versions(done),
+        **versions_of(done),
     }
 
 
@@ -148,9 +147,4 @@ def rollback(desk: TheDesk) -> Any:
     """Points the alias back to the previous model's collection."""
     previous = desk.rollback()
     note(previous)
-    return {"message": f"{previous.collection} is served again", **_versions(previous)}
-
-
-def _versions(publication: Publication | Published) -> dict[str, Any]:
-    names = ("model_version", "collection", "ds", "template_version")
-    return {name: getattr(publication, name) for name in names}
+    return {"message": f"{previous.collection} is served again", **versions_of(previous)}

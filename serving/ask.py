@@ -69,7 +69,7 @@ def show_first_audiences(settings: Settings, *, demand: str, ds: date) -> str:
 
 
 def render(audience: Mapping[str, Any], heading: str) -> str:
-    """User, probability and the nearest text of the user's history; then how the demand was read."""
+    """User, probability and the texts that moved the score most; then how the demand was read."""
     rows = [(user["user_id"], f"{user['probability']:.3f}", _reason(user["reasons"])) for user in audience["users"]]
     answered = "model {model_version}, collection {collection}, as of {ds}".format_map(audience)
     shown = [

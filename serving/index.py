@@ -26,7 +26,7 @@ from model.scores import inner_products
 from serving.errors import AudienceTooLarge, IndexMissing
 from serving.expressions import EVERYBODY, Expression, among, any_of, expression
 from serving.milvus import Milvus, batches
-from serving.rows import BUCKETS, Hit, Publication, Row, Vector, WeightedTexts, bucket_of, described, schema
+from serving.rows import BUCKETS, Hit, Publication, Row, Vector, bucket_of, described, schema
 from serving.telemetry.stages import stage
 
 MOST_USERS = 16_384
@@ -175,15 +175,6 @@ class UserIndex:
         for batch in batches(user_ids, _BATCH):
             for row in self.read(name, among(batch), ["user_id", "vector"]):
                 found[row["user_id"]] = np.asarray(row["vector"], dtype=np.float32)
-        return found
-
-    def weighted_texts(self, name: str, user_ids: Sequence[str]) -> dict[str, WeightedTexts]:
-        """The weighted texts of those users that the collection holds."""
-        found: dict[str, WeightedTexts] = {}
-        for batch in batches(user_ids, _BATCH):
-            for row in self.read(name, among(batch), ["user_id", "text_keys", "text_weights"]):
-                keys, weights = np.array(row["text_keys"], np.int64), np.array(row["text_weights"], np.float32)
-                found[row["user_id"]] = keys, weights
         return found
 
     def sample(self, name: str, size: int, *, seed: int, without: Iterable[str] = ()) -> list[str]:

@@ -4,7 +4,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,9 +71,9 @@ def _connect(uri: str, token: str, database: str) -> MilvusClient:
             client = MilvusClient(uri, token=token, timeout=10)
             if not database:
                 return client
-            if database not in client.list_databases():
-                client.create_database(database)
-            client.close()
+            with closing(client):
+                if database not in client.list_databases():
+                    client.create_database(database)
             return MilvusClient(uri, token=token, timeout=10, db_name=database)
     except MilvusException as error:
         raise IndexUnreachable(f"no Milvus server answers at {uri}: {error.message}.") from error

@@ -15,11 +15,13 @@ from model.bounds import Bounds
 from model.placed import Histories
 from serving.audience import Demand, Known, Stored, Vectors
 from serving.eligibility import Limits
+from serving.expressions import among
 from serving.index import UserIndex
 from serving.milvus import batches
 from serving.rows import Vector, WeightedTexts
 
 _BATCH = 1_000
+_COLUMNS = ["user_id", "vector", "text_keys", "text_weights"]
 _OBJECTS = 700
 """Bytes that Python takes for a row beside its numbers."""
 
@@ -102,12 +104,12 @@ class Remembered:
 
     def _read(self, users: Sequence[str]) -> dict[str, Row]:
         """Both of a user in one reading: who is searched is scored again at once."""
-        vectors: dict[str, Vector] = {}
-        texts: dict[str, WeightedTexts] = {}
+        found: dict[str, Row] = {}
         for batch in batches(users, _BATCH):
-            vectors |= self._index.vectors(self._collection, batch)
-            texts |= self._index.weighted_texts(self._collection, batch)
-        return {user: (vector, texts[user]) for user, vector in vectors.items() if user in texts}
+            for row in self._index.read(self._collection, among(batch), _COLUMNS):
+                texts = np.array(row["text_keys"], np.int64), np.array(row["text_weights"], np.float32)
+                found[row["user_id"]] = np.asarray(row["vector"], np.float32), texts
+        return found
 
     def _keep(self, read: dict[str, Row]) -> None:
         with self._turn:

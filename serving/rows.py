@@ -12,6 +12,7 @@ from pymilvus import DataType, MilvusClient
 
 from serving import facts
 from serving.facts import Column, Fact
+from serving.versions import versions_of
 
 LONGEST_ID = 256
 MOST_TEXTS = 4_096
@@ -76,7 +77,7 @@ class Publication:
     @property
     def versions(self) -> dict[str, Any]:
         """What an answer says of what answered."""
-        return {name: getattr(self, name) for name in ("model_version", "collection", "ds", "template_version")}
+        return versions_of(self)
 
     def properties(self) -> dict[str, str]:
         """What a new collection says of itself."""

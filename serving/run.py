@@ -9,12 +9,11 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.lake import LAKE_FILE
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.steps import NIGHTLY, TRAINING
+from feature_repo.contracts.windows import AUTO_CUTOFFS
 from model.recipes import recipe
 from serving.plan import Plan, plan, read_report
 from serving.processes import environment
 from serving.progress import Progress
-
-CUTOFFS = "auto:16"
 
 
 def run_lake(settings: Settings, *, ds: date | None, ranks: int) -> tuple[Progress, Plan]:
@@ -42,4 +41,4 @@ def refuse_missing_lake(settings: Settings) -> None:
 
 
 def step_values(ds: date, ranks: int) -> dict[str, str]:
-    return {"ds": ds.isoformat(), "until": ds.isoformat(), "cutoffs": CUTOFFS, "ranks": str(ranks)}
+    return {"ds": ds.isoformat(), "until": ds.isoformat(), "cutoffs": AUTO_CUTOFFS, "ranks": str(ranks)}

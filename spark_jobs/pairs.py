@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.inputs import Column, Lengths, pair_columns
 from feature_repo.contracts.names import INPUT_VIEWS, PROFILE, TIMESTAMP
-from feature_repo.contracts.windows import Windows, parse_cutoffs, refuse_unobserved, training_cutoffs
+from feature_repo.contracts.windows import AUTO, AUTO_COUNT, Windows, parse_cutoffs, refuse_unobserved, training_cutoffs
 from feature_repo.point_in_time import snapshot_column
 from spark_jobs.features import ProfileSchema, partitions_of, read_view, text_arrays, used_texts, view_columns
 from spark_jobs.model_inputs import input_columns, with_profile
@@ -24,7 +24,6 @@ from spark_jobs.transforms.snapshots import KEYS
 
 MOST_ROWS_PER_FILE = 8_192
 LEAST_FILES = 16
-AUTO, AUTO_COUNT = "auto", 16
 
 
 def chosen_cutoffs(text: str, *, first_event: datetime, ends: datetime, windows: Windows) -> tuple[date, ...]:

@@ -1,9 +1,10 @@
 """A server with forty published users and a place to store audiences; see serving_doubles."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from fastapi.testclient import TestClient
 from serving_doubles import (
     DAY,
@@ -20,7 +21,8 @@ from feature_repo.contracts.settings import Settings
 from serving.app import create_app
 from serving.audiences.records import Made, NewAudience, StoredMember
 from serving.desk import Desk
-from serving.index import open_index
+from serving.expressions import among
+from serving.index import UserIndex, open_index
 from serving.publish import publish
 
 USERS = 40
@@ -72,3 +74,9 @@ def made(users: int = 3, *, held_out: int = 0, prefix: str = "u", ds: str = "202
         "prediction": {"expected": 1.0, "low": 0, "high": 2, "level": 0.8, "method": "a test"},
     }
     return Made(members=members, **{**told, **given})
+
+
+def weighted_texts(index: UserIndex, users: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Keys and weights of the users' texts as the index holds them."""
+    rows = index.read("users_v1", among(users), ["user_id", "text_keys", "text_weights"])
+    return {r["user_id"]: (np.array(r["text_keys"], np.int64), np.array(r["text_weights"], np.float32)) for r in rows}

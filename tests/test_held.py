@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from audience_doubles import USERS, open_desk, published
+from audience_doubles import USERS, open_desk, published, weighted_texts
 from serving_doubles import DAY, WordModel, bought, embedded, user_name, write_embeddings
 
 from feature_repo.contracts.errors import FoundError
@@ -66,7 +66,7 @@ def test_all_rows_are_those_of_the_index_page_by_page(desk, monkeypatch):
     ages = {user: 20.0 + at for at, user in enumerate(EVERYBODY)}
     assert facts.columns[AGE.stored].values.tolist() == [ages[user] for user in found.names]
     assert sorted(found.names) == EVERYBODY and found.vectors.dtype == np.float32
-    vectors, texts = desk._index.vectors("users_v1", EVERYBODY), desk._index.weighted_texts("users_v1", EVERYBODY)
+    vectors, texts = desk._index.vectors("users_v1", EVERYBODY), weighted_texts(desk._index, EVERYBODY)
     for user, vector, own in zip(found.names, *found.stored(), strict=True):
         assert np.array_equal(vector, vectors[user])
         assert all(np.array_equal(*both) for both in zip(own, texts[user], strict=True))

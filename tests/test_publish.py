@@ -13,6 +13,7 @@ from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import text_key
 from serving import publish as publication
 from serving.errors import NothingToRollBack, PublicationRefused
+from serving.expressions import among
 from serving.index import UserIndex, open_index
 from serving.publish import publish, rollback
 
@@ -180,8 +181,9 @@ def test_the_texts_of_a_user_are_in_the_index(published, work):
 
     publish(published, work, NEXT)
 
-    texts = published.weighted_texts("users_v1", ["u003", "u004", "nobody"])
-    assert {user: (keys.tolist(), weights.tolist()) for user, (keys, weights) in texts.items()} == {
+    columns = ["user_id", "text_keys", "text_weights"]
+    rows = published.read("users_v1", among(["u003", "u004", "nobody"]), columns)
+    assert {row["user_id"]: (list(row["text_keys"]), list(row["text_weights"])) for row in rows} == {
         "u003": ([text_key("tea")], [0.25]),
         "u004": ([], []),
     }

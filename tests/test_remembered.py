@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from audience_doubles import USERS, open_desk, published
+from audience_doubles import USERS, open_desk, published, weighted_texts
 from serving_doubles import user_name
 
 from serving.index import UserIndex
@@ -23,9 +23,13 @@ def desk(tmp_path_factory):
 def read(monkeypatch) -> list[str]:
     """Every user whose vector is read from the index."""
     asked: list[str] = []
-    vectors = UserIndex.vectors
-    counted = lambda self, name, users: asked.extend(users) or vectors(self, name, users)  # noqa: E731
-    monkeypatch.setattr(UserIndex, "vectors", counted)
+    reading = UserIndex.read
+
+    def counted(self, name, condition, columns):
+        asked.extend(condition.params["v0"] if "vector" in columns else ())
+        return reading(self, name, condition, columns)
+
+    monkeypatch.setattr(UserIndex, "read", counted)
     return asked
 
 
@@ -36,7 +40,7 @@ def test_what_is_remembered_is_what_the_index_holds_and_is_read_once(desk, read)
     for _ in range(2):
         found = rows.of(some)
     assert read == [*some, "nobody"]
-    stored, weighted = desk._index.vectors("users_v1", some), desk._index.weighted_texts("users_v1", some)
+    stored, weighted = desk._index.vectors("users_v1", some), weighted_texts(desk._index, some)
 
     assert found.names == [user for user in some if user != "nobody"]
     for user, vector, texts in zip(found.names, *found.stored(), strict=True):

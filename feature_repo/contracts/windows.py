@@ -97,6 +97,11 @@ def refuse_unobserved(cutoffs: Sequence[date], windows: Windows, ends: datetime)
             )
 
 
+AUTO, AUTO_COUNT = "auto", 16
+AUTO_CUTOFFS = f"{AUTO}:{AUTO_COUNT}"
+"""Training cut-offs where none are named: so many, as `training_cutoffs` spaces them."""
+
+
 def training_cutoffs(starts: datetime, until: datetime, windows: Windows, count: int) -> tuple[date, ...]:
     """At most `count` evenly spaced cut-offs, oldest first, whose futures end at or before `until`.
 

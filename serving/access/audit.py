@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from serving.versions import VERSIONS
+
 SYNC_SECONDS = 0.5
 """So much of the record may be lost when the machine loses its power; nothing when the process ends."""
-_VERSIONS = ("model_version", "collection", "ds", "template_version")
 _log = logging.getLogger(__name__)
 _noted: ContextVar[dict[str, Any] | None] = ContextVar("noted", default=None)
 
@@ -90,6 +91,6 @@ def note(answer: Any = None, **told: Any) -> None:
     noted = _noted.get()
     if noted is None:
         return
-    given = answer if isinstance(answer, Mapping) else {name: getattr(answer, name, None) for name in _VERSIONS}
-    versions = {name: given.get(name) for name in _VERSIONS}
+    given = answer if isinstance(answer, Mapping) else {name: getattr(answer, name, None) for name in VERSIONS}
+    versions = {name: given.get(name) for name in VERSIONS}
     noted.update({name: value for name, value in {**versions, **told}.items() if value not in (None, "")})

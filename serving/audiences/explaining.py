@@ -51,8 +51,7 @@ def reasons(
 
 def versions_of(by: Targeting) -> dict[str, Any]:
     """What answers now, as a stored audience names it."""
-    names = ("model_version", "collection", "ds", "template_version")
-    return {name: getattr(by.publication, name) for name in names}
+    return by.publication.versions
 
 
 def _known(users: Sequence[GivenUser]) -> list[GivenUser]:

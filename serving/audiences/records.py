@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from feature_repo.contracts.blocklist import Blocked
+from serving.versions import versions_of
 
 QUEUED, RUNNING, READY, FAILED, CANCELLED = "queued", "running", "ready", "failed", "cancelled"
-STATUSES = (QUEUED, RUNNING, READY, FAILED, CANCELLED)
 UNFINISHED = (QUEUED, RUNNING)
 
 POSITIVES, NEGATIVES, EXCLUDED = "positives", "negatives", "exclude_users"
@@ -108,7 +108,7 @@ class StoredAudience:
 
     @property
     def versions(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("model_version", "collection", "ds", "template_version")}
+        return versions_of(self)
 
 
 def users_of(asked: Mapping[str, Any]) -> list[GivenUser]:

@@ -28,6 +28,7 @@ from serving.audiences.records import (
     StoredMember,
     users_of,
 )
+from serving.versions import VERSIONS
 
 MOST_WAITING = 32
 """More requests than this are answered with 429."""
@@ -147,7 +148,7 @@ class AudienceStore:
         """Stores what it became, whole; False where it was cancelled or deleted."""
         held_out = sum(member.holdout for member in made.members)
         told = [_json(part) for part in (made.counting, made.prediction, made.diagnostics, list(made.why))]
-        versions = [made.versions[key] for key in ("model_version", "collection", "ds", "template_version")]
+        versions = [made.versions[key] for key in VERSIONS]
         with self._database.writing() as db:
             done = db.execute(
                 "UPDATE audiences SET status = ?, progress = 1, model_version = ?, collection = ?, ds = ?,"

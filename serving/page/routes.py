@@ -29,7 +29,7 @@ router = APIRouter(tags=["page"])
 def examples(desk: TheDesk) -> Any:
     """Sentences that this lake offers to begin with, and the columns to filter by."""
     targeting = desk.ready()
-    return vars(_offers.of(desk, targeting)) | _versions(targeting)
+    return vars(_offers.of(desk, targeting)) | targeting.publication.versions
 
 
 @router.get("/v1/map", response_model=MapMessage, responses=documented(*e.UNREADY))
@@ -38,7 +38,7 @@ def user_map(desk: TheDesk) -> Any:
     targeting = desk.ready()
     drawing = _maps.of(desk, targeting)
     told = {"points": drawing.points, "explained": drawing.explained, "users": drawing.users}
-    return told | _versions(targeting)
+    return told | targeting.publication.versions
 
 
 @router.post("/v1/map", response_model=LitMessage, responses=documented(*e.UNREADY, *e.MISREAD, *e.FILTERED))
@@ -65,9 +65,4 @@ def stored(audience_id: Id, desk: TheDesk, audiences: TheAudiences) -> Any:
 
 def _lit(desk: Desk, targeting: Targeting, users: list[str], size: int) -> dict[str, Any]:
     points = placed(targeting, _maps.of(desk, targeting), users)
-    return {"points": points, "size": size, **_versions(targeting)}
-
-
-def _versions(targeting: Targeting) -> dict[str, Any]:
-    names = ("model_version", "collection", "ds", "template_version")
-    return {name: getattr(targeting.publication, name) for name in names}
+    return {"points": points, "size": size, **targeting.publication.versions}

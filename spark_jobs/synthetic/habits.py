@@ -2,8 +2,6 @@
 
 from spark_jobs.synthetic.world import Topic, goods
 
-SPRING_TO_AUTUMN = (3, 4, 5, 6, 7, 8, 9)
-
 HABITS = (
     Topic(
         "groceries",
