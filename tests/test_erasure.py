@@ -313,6 +313,7 @@ def test_the_command_names_the_lake_and_the_suppression_list(tmp_path, capsys, m
     (tmp_path / "lake").mkdir()
     pq.write_table(pa.table({"user_id": [GONE]}), tmp_path / "lake" / "p.parquet")
     (tmp_path / "stop").write_text(f"{GONE}\n")
+    (tmp_path / "work").mkdir()
     monkeypatch.setenv("FOUND_SUPPRESSED_USERS", str(tmp_path / "stop"))
 
     main(["erase", GONE, "--workdir", str(tmp_path / "work"), "--lake", str(tmp_path / "lake")])

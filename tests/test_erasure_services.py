@@ -37,6 +37,10 @@ class Server:
         self.rows[name] -= set(filter_params["v0"])
         self.asked.append(("delete", name))
 
+    def alter_collection_properties(self, name, properties):
+        assert list(properties) == ["found_written"], "a server that holds the rows reads them anew"
+        self.asked.append(("stamp", name))
+
     def flush(self, name):
         self.asked.append(("flush", name))
 
@@ -75,7 +79,7 @@ def test_a_server_deletes_flushes_and_compacts_every_collection_and_is_waited_fo
 
     assert (found.rows, server.rows) == (2, {"users_v1": {"bert"}, "users_v2": set()})
     looks = [("state", "2"), ("state", "1"), ("state", "0")]
-    each = [[("delete", n), ("flush", n), ("compact", n), *looks] for n in ("users_v1", "users_v2")]
+    each = [[("delete", n), ("stamp", n), ("flush", n), ("compact", n), *looks] for n in ("users_v1", "users_v2")]
     assert server.asked == [*each[0], *each[1]]
     assert found.compacted == "compacted by the Milvus server; its garbage collection removes the old files"
 

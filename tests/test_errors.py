@@ -46,6 +46,7 @@ def test_codes_are_stable_and_no_two_errors_share_one():
         "nothing_to_roll_back",
         "other_language",
         "publication_refused",
+        "publication_unreadable",
         "server_refused",
         "unknown_filter_field",
         "unknown_users",

@@ -193,5 +193,5 @@ def test_features_of_a_day_whose_texts_are_gone_are_refused(client, settings):
         embed(client, user_name(3)), 503, "features_missing", "of 2024-06-02 name 1 texts that the snapshot of that"
     )
     assert embed(client, user_name(2)).status_code == 200
-    materialize(settings, DAY, ["history"])
+    materialize(settings, DAY, ["history"], force=True)
     refused(embed(client, user_name(2)), 503, "versions_disagree", "of one day, found 2024-06-01, 2024-06-02")
