@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return int(getattr(error, "exit_code", 2))
     except OSError as error:
-        print(f"error: {error.filename or 'a file'} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        told = f"{error.filename} cannot be used: {error.strerror}" if error.filename else error
+        print(f"error: {told}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -435,7 +435,14 @@ def test_strangers_fill_no_record_beyond_the_rate_of_one_key(tmp_path):
 
 @pytest.mark.parametrize(
     ("host", "status"),
-    [("127.0.0.1:8080", 200), ("[::1]:8080", 200), ("LOCALHOST", 200), ("evil.example:8080", 421), ("", 421)],
+    [
+        ("127.0.0.1:8080", 200),
+        ("[::1]:8080", 200),
+        ("LOCALHOST", 200),
+        ("evil.example:8080", 421),
+        ("", 421),
+        ("[::1", 421),
+    ],
 )
 def test_without_keys_a_page_of_another_name_reads_nothing(tmp_path, host, status):
     """A foreign name is asked for by a page that lets its own name point here."""

@@ -66,7 +66,10 @@ class Callers:
         """A page of anybody's, open in a browser of this machine, could ask by a name of its own that it lets point
         here (DNS rebinding); by the name that it asks for it is told."""
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-        name = urlsplit(f"//{host}").hostname or ""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            name = host
         if not is_loopback(name) and name != self._host:
             raise OtherHost(f"this server answers without keys, and to its own name alone; it was asked as {name!r}.")
 
