@@ -2,6 +2,7 @@
 elsewhere than those that the same model made before, is a fault of the pipeline more often than of the users."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serving.embeddings import Embeddings
 from serving.errors import PublicationRefused
@@ -11,10 +12,12 @@ from serving.rows import Publication, Vector
 LEAST_SHARE = 0.5
 """Of the users of the collection in service."""
 LEAST_COSINE = 0.8
-"""The median of users who are in both, between what they had and what they get."""
+"""The median of users who are in both, between what they had and what they get: 0.98 after 45 days of the generated
+lake, 0.4 for another user's."""
 FEWEST = 20
 """Of fewer users nothing is said."""
 _SAMPLED = 500
+_NOTHING = 1e-12
 
 
 def refuse_suspicious(index: UserIndex, current: Publication, embeddings: Embeddings) -> None:
@@ -39,7 +42,7 @@ def _refuse_turned(index: UserIndex, current: Publication, embeddings: Embedding
     pairs = [(row.vector, stored[row.user_id]) for row in embeddings.rows(chosen.__contains__) if row.user_id in stored]
     if len(pairs) < FEWEST:
         return
-    median = float(np.median([_cosine(*pair) for pair in pairs]))
+    median = float(np.median(_cosines(*map(np.stack, zip(*pairs, strict=True)))))
     if median < LEAST_COSINE:
         raise PublicationRefused(
             f"the vectors of {embeddings.ds} are not those of the same model: of {len(pairs)} users who are in "
@@ -48,6 +51,9 @@ def _refuse_turned(index: UserIndex, current: Publication, embeddings: Embedding
         )
 
 
-def _cosine(one: Vector, other: Vector) -> float:
-    norms = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
-    return float(one @ other) / norms if norms else 0.0
+def _cosines(one: Vector, other: Vector) -> NDArray[np.float64]:
+    """Row by row, seen from the mean of each side: users' vectors nearly share one direction, so that even those of two
+    strangers are close. Vectors that are all the same agree."""
+    apart = [rows - rows.mean(0, dtype=np.float64) for rows in (one, other)]
+    norms = np.linalg.norm(apart[0], axis=1) * np.linalg.norm(apart[1], axis=1)
+    return np.where(norms > _NOTHING, (apart[0] * apart[1]).sum(1) / np.maximum(norms, _NOTHING), 1.0)

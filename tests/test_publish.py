@@ -304,6 +304,12 @@ def test_the_command_reports_a_refusal_in_one_line_and_exits_with_2(work, monkey
     assert told.startswith("error: there are no embeddings of 2024-06-01") and told.count("\n") == 1
 
 
+def mixed_up(day: dict) -> dict:
+    """Everybody has somebody else's vector."""
+    users = list(day)
+    return {user: (day[other][0], day[user][1] + "!") for user, other in zip(users, users[1:] + users[:1], strict=True)}
+
+
 def backwards(day: dict) -> dict:
     return {user: (-vector, digest + "!") for user, (vector, digest) in day.items()}
 
@@ -313,6 +319,7 @@ def backwards(day: dict) -> dict:
     [
         (embedded(USERS // 2 - 1), r"have 29 users, users_v1 in service has 60: .* publish with --force"),
         (backwards(embedded(USERS)), r"the median cosine to what they have there is -1\.00, expected 0\.8 or more"),
+        (mixed_up(embedded(USERS)), "the vectors of 2024-06-02 are not those of the same model: of 60 users"),
     ],
 )
 def test_a_night_unlike_the_last_is_refused_before_anything_is_written(published, work, night, told):
