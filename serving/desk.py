@@ -17,6 +17,7 @@ from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import ALIAS
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import TEMPLATE_VERSION
+from serving.alone import MODELS
 from serving.audience import Audience, DemandModel, Preview, SeedAnswerer
 from serving.beside import beside
 from serving.erasure.erase import erase
@@ -162,12 +163,13 @@ class Desk:
             return self._in_turn(question, replace(targeting, vectors=self._text_vectors(targeting.model)))
 
     def _in_turn(self, question: Callable[[Targeting], A], targeting: Targeting) -> A:
-        with WAITING.track_inprogress(), stage("wait"):
-            self._thinking.acquire()
-        try:
-            return question(targeting)
-        finally:
-            self._thinking.release()
+        with MODELS.asking():  # before the turn, always: who has the turn never waits for who wants to be alone
+            with WAITING.track_inprogress(), stage("wait"):
+                self._thinking.acquire()
+            try:
+                return question(targeting)
+            finally:
+                self._thinking.release()
 
     def _named(self, now: Targeting) -> Publication:
         """What the alias names; while no index says so, what answers from memory: its answers need none."""
@@ -201,6 +203,7 @@ class Desk:
             self._answering.wait_for(self._published())
 
     @stage("open")
+    @MODELS.asking()
     def _open(self, publication: Publication, now: Targeting | None) -> Targeting:
         loaded = now.model if now and now.model.version == publication.model_version else self._load(publication)
         texts = read_texts(self._work, date.fromisoformat(publication.ds))
@@ -225,7 +228,7 @@ class Desk:
         return opened
 
     def _text_vectors(self, model: DemandModel) -> Any:
-        with self._thinking:  # the model, which may be answering, is set to another mode for it
+        with MODELS.asking(), self._thinking:  # the model, which may be answering, is set to another mode for it
             return model.text_vectors(self._work.text_cache)
 
     def _folder_of(self, publication: Publication) -> Path:

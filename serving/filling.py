@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+from serving.alone import MODELS
 from serving.held import Held, all_rows
 from serving.targeting import Targeting
 
@@ -35,15 +36,17 @@ class Filling:
 
     def _fill(self, targeting: Targeting, stop: threading.Event) -> None:
         publication = targeting.publication
-        targeting.model.hasten()
         try:
+            with MODELS.alone():
+                targeting.model.hasten()
             read = all_rows(targeting.index, publication, megabytes=self._megabytes, stop=stop)
             if read is None:
                 return
             users, facts = read
-            known = targeting.model.known(targeting.vectors, users.histories.key_V)
-            full = replace(targeting, rows=Held(users, facts, known.hold(), targeting.rows))
-            full.warm()
+            with MODELS.asking():
+                known = targeting.model.known(targeting.vectors, users.histories.key_V)
+                full = replace(targeting, rows=Held(users, facts, known.hold(), targeting.rows))
+                full.warm()
         except Exception:
             told = {"collection": publication.collection}
             _log.warning("memory was not filled: the index answers", exc_info=True, extra={"found": told})

@@ -15,6 +15,7 @@ from model.bounds import Bounds
 from model.calibration.line import Line
 from model.combining import answered
 from model.vectors import Demand
+from serving.alone import Models
 from serving.errors import IndexUnreachable
 from serving.expecting import line_between
 from serving.facts import Column
@@ -324,3 +325,47 @@ def test_all_who_are_tied_with_the_last_are_listed_and_the_first_by_id_answered(
     monkeypatch.setattr("model.placed.Histories.scores", lambda self, asked, products: np.zeros(len(self)))
 
     assert [user.user_id for user in desk.target(Question("picnic"), size=4).users] == EVERYBODY[:4]
+
+
+def test_no_model_is_asked_while_one_is_exported(desk, monkeypatch):
+    """torch traces whatever is called in the process meanwhile."""
+    exporting, go_on, asked = threading.Event(), threading.Event(), []
+
+    def hasten(self):
+        exporting.set()
+        assert go_on.wait(30)
+        exporting.clear()
+
+    uncalibrated = WordModel.uncalibrated
+
+    def checked(self, *given):
+        asked.append(exporting.is_set())
+        return uncalibrated(self, *given)
+
+    monkeypatch.setattr(WordModel, "hasten", hasten)
+    monkeypatch.setattr(WordModel, "uncalibrated", checked)
+    desk.fill_memory()
+    assert exporting.wait(30)
+    askers = [threading.Thread(target=desk.target, args=(Question("picnic"),), kwargs={"size": 3}) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    time.sleep(0.2)
+    assert asked == []
+    go_on.set()
+    for asker in askers:
+        asker.join(30)
+
+    assert asked == [False] * 3
+
+
+def test_who_asks_may_ask_again_within_while_another_waits_to_be_alone():
+    models, order = Models(), []
+    waits = threading.Thread(target=lambda: [order.append("alone") for _ in [0] if models.alone().__enter__() is None])
+    with models.asking():
+        waits.start()
+        time.sleep(0.1)
+        with models.asking():
+            order.append("within")
+    waits.join(10)
+
+    assert order == ["within", "alone"]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary, ref
 
+from serving.alone import MODELS
 from serving.desk import Desk
 from serving.targeting import Targeting
 
@@ -24,5 +25,9 @@ class Once(Generic[T]):
         with self._turn:
             kept = self._kept.get(desk)
             if kept is None or kept[0]() is not targeting:
-                kept = self._kept[desk] = ref(targeting), self._make(desk, targeting)
+                kept = self._kept[desk] = ref(targeting), self._made(desk, targeting)
             return kept[1]
+
+    def _made(self, desk: Desk, targeting: Targeting) -> T:
+        with MODELS.asking():
+            return self._make(desk, targeting)
