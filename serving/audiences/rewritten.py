@@ -9,6 +9,7 @@ import numpy as np
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
+from serving.alone import MODELS
 from serving.audiences.counting import REWRITTEN, Clause, Counting, Need, unknown
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class RewrittenMeaning:
 
     def of(self, demand: str, ds: str) -> Counting:
         """What counts for a demand asked as of `ds`; unknown, with the reason, where the demand cannot be read."""
-        with self._turn:
+        with MODELS.asking(), self._turn:
             try:
                 rewriter = self._opened(date.fromisoformat(ds))
             except FoundError as error:
