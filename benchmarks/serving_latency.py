@@ -73,8 +73,13 @@ def name_of(at: int) -> str:
 
 
 def facts_of(source: Real) -> Facts:
-    """The columns that WORKDIR's users are filtered by."""
-    return read_facts(source.work, source.day.ds, lake_columns(source.work, source.day.ds))
+    """The columns that WORKDIR's users are filtered by and whose values are all known: servers before 2.5 hold no
+    others."""
+    ds = source.day.ds
+    every = read_facts(source.work, ds, lake_columns(source.work, ds))
+    told = [every.of(user) for user in source.users]
+    known = [column for column in every.columns if all(own[column.stored] is not None for own in told)]
+    return read_facts(source.work, ds, known)
 
 
 def half(source: Real, facts: Facts) -> Filter:

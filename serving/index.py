@@ -23,7 +23,7 @@ from pymilvus import MilvusClient
 from feature_repo.contracts.names import ALIAS, collection
 from feature_repo.contracts.settings import Settings
 from model.scores import inner_products
-from serving.errors import AudienceTooLarge, IndexMissing
+from serving.errors import AudienceTooLarge, IndexMissing, PublicationRefused
 from serving.expressions import EVERYBODY, Expression, among, any_of, expression
 from serving.milvus import Milvus, batches
 from serving.rows import BUCKETS, Hit, Publication, Row, Vector, bucket_of, described, schema
@@ -135,8 +135,11 @@ class UserIndex:
         """Writes the rows in batches; returns how many. No two rows may share a user."""
         written = 0
         for batch in batches(rows, _BATCH):
+            entities = [row.entity() for row in batch]
+            if not self._milvus.holds_unknown:
+                _refuse_unknown(entities)
             with self._milvus.client() as client:
-                client.upsert(name, [row.entity() for row in batch])
+                client.upsert(name, entities)
             written += len(batch)
         return written
 
@@ -241,6 +244,15 @@ class UserIndex:
 
 def _buckets(low: int, high: int) -> Expression:
     return expression("bucket >= {v0} and bucket < {v1}", low, high)
+
+
+def _refuse_unknown(entities: Iterable[Mapping[str, Any]]) -> None:
+    for entity in entities:
+        if any(value is None for value in entity.values()):
+            raise PublicationRefused(
+                f"user {entity['user_id']!r} has columns of unknown value, which a Milvus server before 2.5 cannot "
+                "hold: use a server from 2.5 on, or Milvus Lite."
+            )
 
 
 def open_index(settings: Settings) -> UserIndex:

@@ -17,7 +17,7 @@ from serving.expressions import Expression
 
 T = TypeVar("T")
 TEMPLATES_FROM = (2, 5)
-"""Servers from this version on bind the values of expressions themselves; Milvus Lite does not."""
+"""Servers from this version on bind the values of expressions themselves, which Milvus Lite does not, and hold null."""
 
 
 class Milvus:
@@ -27,7 +27,10 @@ class Milvus:
         self.file = Path(uri).absolute() if uri.endswith(".db") and "://" not in uri else None
         self._turn = threading.RLock() if self.file else nullcontext()
         self._client = _open(self.file) if self.file else _connect(uri, token, database)
-        self._binds = self.file is not None or _version(self._client) < TEMPLATES_FROM
+        is_old = self.file is None and _version(self._client) < TEMPLATES_FROM
+        self._binds = self.file is not None or is_old
+        self.holds_unknown = not is_old
+        """Can a field be null?"""
 
     @contextmanager
     def client(self) -> Iterator[MilvusClient]:

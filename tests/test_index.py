@@ -10,7 +10,7 @@ from milvus_lite.adapter.grpc import server as lite
 from ports import unused
 
 from feature_repo.contracts.settings import Settings
-from serving.errors import AudienceTooLarge, IndexLocked, IndexMissing, IndexUnreachable
+from serving.errors import AudienceTooLarge, IndexLocked, IndexMissing, IndexUnreachable, PublicationRefused
 from serving.facts import Column
 from serving.index import MOST_USERS, open_index
 from serving.rows import Publication, Row
@@ -161,3 +161,11 @@ def test_a_milvus_lite_folder_held_by_another_process_gives_one_clear_error(tmp_
 def test_a_milvus_server_that_does_not_answer_is_named():
     with pytest.raises(IndexUnreachable, match=r"no Milvus server answers at http://127\.0\.0\.1:9"):
         open_index(Settings(workdir="unused", milvus_uri="http://127.0.0.1:9"))
+
+
+def test_a_server_that_holds_no_unknown_values_says_so_before_it_is_written_to(index, monkeypatch):
+    monkeypatch.setattr(index.milvus, "holds_unknown", False)
+    row = replace(next(iter(rows({"ada": [1, 0, 0]}))), facts={"f_x": None})
+
+    with pytest.raises(PublicationRefused, match="user 'ada' has columns of unknown value"):
+        index.upsert("users_a", [row])
