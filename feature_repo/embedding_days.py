@@ -18,6 +18,17 @@ class Day:
     folder: Path
     model_version: str
 
+    def model_folder(self, work: Workdir) -> Path:
+        """Of the model that made them. Raises FoundError where it is gone."""
+        folder = work.models / self.model_version
+        if not folder.is_dir():
+            raise FoundError(
+                f"the embeddings of {self.ds} were made by model {self.model_version!r}, but there is no {folder}: "
+                "copy that model there, or embed the day by the model in service "
+                f"(spark_jobs/embed_users.py --ds {self.ds})."
+            )
+        return folder
+
 
 def chosen_day(work: Workdir, ds: date | None) -> Day:
     """The day asked for. By default the newest that the model in service embedded, else the newest of all: the index

@@ -12,8 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.contracts.errors import FoundError
-from feature_repo.contracts.names import JOIN_KEY, Workdir
+from feature_repo.contracts.names import JOIN_KEY
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import TEMPLATE_VERSION
 from feature_repo.embedding_days import Day, chosen_day
@@ -70,20 +69,10 @@ def _columns(settings: Settings, day: Day) -> tuple[Column, ...]:
 
 
 def _read(settings: Settings, day: Day, eligibility: Eligibility, question: Question) -> Reading:
-    model = load_found_model(_model_folder(settings.work, day))
+    model = load_found_model(day.model_folder(settings.work))
     vectors = model.text_vectors(settings.work.text_cache)
     texts = read_texts(settings.work, day.ds)
     return open_reader(settings, model, eligibility.filters, texts, vectors).read(question)
-
-
-def _model_folder(work: Workdir, day: Day) -> Path:
-    folder = work.models / day.model_version
-    if not folder.is_dir():
-        raise FoundError(
-            f"the embeddings of {day.ds} were made by model {day.model_version!r}, but there is no {folder}: copy that "
-            f"model there, or embed the day by the model in service (spark_jobs/embed_users.py --ds {day.ds})."
-        )
-    return folder
 
 
 def _said(place: int, asked: Asked) -> str:

@@ -111,12 +111,7 @@ def lowest_score(model: ServedModel, probability: float) -> float:
 
 
 def _model_of(work: Workdir, day: Day) -> ServedModel:
-    folder = work.models / day.model_version
-    if not folder.is_dir():
-        raise FoundError(
-            f"the embeddings of {day.ds} were made by model {day.model_version!r}, but there is no {folder}: copy that "
-            f"model there, or embed the day by the model in service (spark_jobs/embed_users.py --ds {day.ds})."
-        )
+    folder = day.model_folder(work)
     model = ServedModel.from_pretrained(folder)
     if model.version != day.model_version:
         raise FoundError(

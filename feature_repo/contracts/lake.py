@@ -6,8 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from feature_repo.contracts.described import read_yaml
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import EVENT_SOURCES, SOURCES
 from feature_repo.contracts.events import fields as fields_of
@@ -49,11 +48,7 @@ def read_lake(root: Path) -> Lake:
     path = root / LAKE_FILE
     if not path.is_file():
         raise FoundError(f"{root} is not a lake: expected the file {path}. Write one with `name` and `sources`.")
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeError) as error:
-        raise FoundError(f"{path} is not valid YAML in UTF-8: {error}.") from error
-    return parse_lake(document, str(root.absolute()))
+    return parse_lake(read_yaml(path), str(root.absolute()))
 
 
 def parse_lake(document: object, root: str) -> Lake:

@@ -6,8 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from feature_repo.contracts.described import read_yaml
 from feature_repo.contracts.errors import FoundError
 
 SCENARIOS = Path("scenarios") / "scenarios.yaml"
@@ -45,10 +44,7 @@ def read_scenarios(path: Path) -> list[Scenario]:
     that is none; an empty list is one, too."""
     if not path.is_file():
         raise FoundError(f"an evaluation needs the lake's scenarios, found no {path}.")
-    try:
-        listed = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeError) as error:
-        raise FoundError(f"{path} is not valid YAML in UTF-8: {error}.") from error
+    listed = read_yaml(path)
     if not isinstance(listed, list) or not listed:
         raise FoundError(f"{path} must be a list of scenarios, found {_shown(listed)}.")
     found = [_scenario(each, f"{path}: scenario {place}") for place, each in enumerate(listed, 1)]
@@ -59,7 +55,7 @@ def read_scenarios(path: Path) -> list[Scenario]:
 
 def label_rules(path: Path) -> dict[str, str]:
     """What the labels of each scenario mean, where its file says so: for people, and for no method."""
-    listed = yaml.safe_load(path.read_text(encoding="utf-8"))
+    listed = read_yaml(path)
     return {str(each["id"]): str(each["label_rule"]) for each in listed if each.get("label_rule")}
 
 
