@@ -18,6 +18,7 @@ from feature_repo.contracts.templates import TEMPLATE_VERSION
 from feature_repo.embedding_days import Day, chosen_day
 from serving.eligibility import Eligibility, Limits
 from serving.facts import Column, lake_columns
+from serving.filters import Condition as FilterCondition
 from serving.found_model import load_found_model
 from serving.opening import open_eligibility, open_reader
 from serving.question import Asked, Question
@@ -50,7 +51,8 @@ def read_order(settings: Settings, question: Question, ds: date | None, *, as_wr
     filters = (*question.filters, *reading.filters)
     limits = eligibility.limits(filters, reading.rules, without=question.exclude_users)
     among = None if limits == Limits() else tuple(users_within(settings.work, day.ds, limits, _columns(settings, day)))
-    return Order(day.ds, reading.asked, among, tuple(_told(reading, eligibility, among)))
+    told = _told(reading, (*filters, *eligibility.default), among)
+    return Order(day.ds, reading.asked, among, tuple(told))
 
 
 def write_users(users: Sequence[str], path: Path) -> None:
@@ -79,9 +81,11 @@ def _said(place: int, asked: Asked) -> str:
     return f"{asked.joined} " * bool(place) + "not " * asked.negated + repr(asked.text)
 
 
-def _told(reading: Reading, eligibility: Eligibility, among: Sequence[str] | None) -> list[str]:
+def _told(reading: Reading, filters: Sequence[FilterCondition], among: Sequence[str] | None) -> list[str]:
     told = [f"scored by: {' '.join(_said(place, each) for place, each in enumerate(reading.asked))}"]
-    told += [f"  within: {said}" for said in (*reading.said(), *map(str, eligibility.default))]
+    told += [f"  read as: {said}" for said in reading.said()]
+    limits = [*map(str, filters), *(" or ".join(rule.name for rule in group.rules) for group in reading.rules)]
+    told += [f"  within: {limit}" for limit in limits]
     told += [f"  not understood: {reading.rest}"] if reading.rest else []
     told += [f"  note: {warning}" for warning in reading.warnings]
     return [*told, f"  {len(among)} users are within these limits"] if among is not None else told

@@ -73,6 +73,18 @@ def test_filters_for_every_audience_and_suppressed_users_are_left_out(settings, 
     assert "  within: age > 40" in order.told and f"  {len(order.among)} users are within these limits" in order.told
 
 
+def test_what_was_read_is_told_apart_from_what_limits(settings):
+    said = "customers over 30 who never bought a cake stand and will buy a picnic basket"
+
+    told = read_order(settings, Question(said, filters=(OLD,)), None).told
+
+    read, within = ([line for line in told if line.startswith(f"  {what}: ")] for what in ("read as", "within"))
+    coming = "will have to do with 'picnic basket'"
+    assert len(read) == 3 and f"  read as: {coming}" in read
+    assert len(within) == 3 and within[:2] == [f"  within: {OLD}", "  within: age > 30"]
+    assert "cake stand" in within[2] and not any("picnic" in line for line in within)
+
+
 def test_as_written_nothing_of_the_sentence_is_a_rule(settings):
     said = "picnic fans who never bought a cake stand"
 
