@@ -39,6 +39,8 @@ _BATCH = 1_000
 _POLL_SECONDS = 0.5
 _LOOKUP_SECONDS = 5
 """Every question asks what the alias names: a server that hangs must not hold them all."""
+_ANSWER_SECONDS = 30
+"""A search or a page of rows takes a second of a large index; beyond this the server is taken to hang."""
 _PREFIX = collection("")
 
 
@@ -155,7 +157,9 @@ class UserIndex:
         """How many users meet the condition."""
         given = self._milvus.filtered(condition)
         with self._reading(name) as client:
-            found = client.query(name, **given, output_fields=["count(*)"], consistency_level="Strong")
+            found = client.query(
+                name, **given, output_fields=["count(*)"], consistency_level="Strong", timeout=_ANSWER_SECONDS
+            )
         return int(found[0]["count(*)"])
 
     def hashes(self, name: str) -> dict[str, tuple[str, str]]:
@@ -205,6 +209,7 @@ class UserIndex:
                 [vector.tolist()],
                 limit=fetched,
                 search_params=SEARCH,
+                timeout=_ANSWER_SECONDS,
                 **self._milvus.filtered(condition),
             )
         return list(found[0].ids)
@@ -239,7 +244,8 @@ class UserIndex:
         """These columns of the rows that meet the condition, MOST_USERS at most."""
         given = self._milvus.filtered(condition)
         with self._reading(name) as client:
-            return list(client.query(name, **given, output_fields=columns, limit=MOST_USERS))
+            asked = {"output_fields": columns, "limit": MOST_USERS, "timeout": _ANSWER_SECONDS}
+            return list(client.query(name, **given, **asked))
 
 
 def _buckets(low: int, high: int) -> Expression:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import grpc
 from pymilvus import MilvusClient, MilvusException
 from pymilvus.client.cache import GlobalCache
 
@@ -36,7 +37,7 @@ class Milvus:
     def client(self) -> Iterator[MilvusClient]:
         """The client; of a file, for one thread at a time.
 
-        Raises IndexMissing or IndexUnreachable for what Milvus refuses.
+        Raises IndexMissing or IndexUnreachable for what Milvus refuses, or does not answer in time.
         """
         with self._turn:
             try:
@@ -45,6 +46,9 @@ class Milvus:
                 if "not found" in error.message or "not exist" in error.message:
                     raise IndexMissing(f"Milvus has no such collection: {error.message}.") from error
                 raise IndexUnreachable(f"Milvus answered: {error.message}.") from error
+            except grpc.RpcError as error:  # pymilvus lets deadlines through
+                why = error.details() if isinstance(error, grpc.Call) else error
+                raise IndexUnreachable(f"Milvus did not answer: {why}.") from error
 
     def filtered(self, condition: Expression) -> dict[str, Any]:
         """The client's arguments for a condition. Where Milvus knows no templates, their values are bound here."""

@@ -4,7 +4,7 @@ spark-submit spark_jobs/embed_users.py --ds 2011-06-01
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.inputs import Lengths
-from feature_repo.contracts.names import EMBEDDING, HISTORY, JOIN_KEY, TEXTS, TIMESTAMP, Workdir
+from feature_repo.contracts.names import EMBEDDING, HISTORY, JOIN_KEY, PROFILE, TEXTS, TIMESTAMP, Workdir
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.windows import cutoff_instant, day_number
 from feature_repo.embedding_days import embedded_days
@@ -39,15 +39,31 @@ SCHEMA = (
 KEPT = ("vector", "text_keys", "text_weights", "input_hash")
 """What a user keeps whose input did not change: the hash tells."""
 PREFIX = "kept_"
+PROFILE_TYPES = {"categorical": pa.string(), "numeric": pa.float64()}
+"""Of a day's column, by what a model takes it for."""
 
 
-def embed_users(spark: SparkSession, settings: Settings, ds: date, *, model: Path, full: bool) -> None:
+def embed_users(
+    spark: SparkSession, settings: Settings, ds: date, *, model: Path, full: bool, foreign: bool = False
+) -> None:
     """Publishes the partition of `ds`. Users whose input hash is that of the newest earlier partition of the same
-    model keep what they have, unless `full`."""
+    model keep what they have, unless `full`.
+
+    Raises FoundError where the lake's profile lost a column of the model, or changed its type: it would be unknown of
+    every user. A `foreign` model, of another lake, is told so and takes it for unknown.
+    """
     work = settings.work
     if not work.partition(HISTORY, ds).exists():
         raise FoundError(f"no snapshot of {ds} in {work.root}: run spark_jobs/build_features.py --ds {ds} first.")
     found = FoundModel.from_pretrained(model)
+    if lost := lost_columns(work, ds, found.metadata["profile"]):
+        told = f"the model {found.version} reads profile columns that the features of {ds} do not have so: {lost}"
+        if not foreign:
+            raise FoundError(
+                f"{told}. Give them back to the lake (values may be null) and build the features again, or train a new "
+                "model."
+            )
+        say(f"embed: {told}; they are unknown of every user")
     cache = _cache_texts(work, ds, found)
     known = still_known(_inputs(spark, work, ds, found), work)
     rows = _with_kept(spark, known, work, ds, "" if full else found.version)
@@ -56,6 +72,17 @@ def embed_users(spark: SparkSession, settings: Settings, ds: date, *, model: Pat
     publish(work.partition(EMBEDDING, ds), lambda folder: write_files(embedded, folder))
     written = spark.read.parquet(str(work.partition(EMBEDDING, ds)))
     say(f"embed: {written.count()} users as of {ds} by model {found.version}")
+
+
+def lost_columns(work: Workdir, ds: date, profile: Mapping[str, Sequence[str]]) -> str:
+    """The profile columns of a model that a day's features lack or have of another type; empty without any."""
+    types = {field.name: field.type for field in pq.read_schema(next(work.partition(PROFILE, ds).glob("*.parquet")))}
+    known = sorted((name, kind) for kind in PROFILE_TYPES for name in profile[kind])
+    return ", ".join(
+        f"{name} ({PROFILE_TYPES[kind]}, found {types.get(name, 'none')})"
+        for name, kind in known
+        if types.get(name) != PROFILE_TYPES[kind]
+    )
 
 
 def _cache_texts(work: Workdir, ds: date, found: FoundModel) -> Path:
@@ -148,7 +175,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> None:
     advice = "train one with `torchrun -m model.train --stage 1`, then `--stage 2`"
     model = Path(arguments.model) if arguments.model else pointers.current(settings.work.models, missing=advice)
     with spark_session(settings, job="embed_users") as spark:
-        embed_users(spark, settings, ds, model=model, full=arguments.full)
+        embed_users(spark, settings, ds, model=model, full=arguments.full, foreign=bool(arguments.model))
 
 
 def arguments() -> argparse.ArgumentParser:

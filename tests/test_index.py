@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from gate import Gate
 from milvus_lite.adapter.grpc import server as lite
+from milvus_lite.server_manager import server_manager_instance
 from ports import unused
 
 from feature_repo.contracts.settings import Settings
 from serving.errors import AudienceTooLarge, IndexLocked, IndexMissing, IndexUnreachable, PublicationRefused
+from serving.expressions import EVERYBODY
 from serving.facts import Column
 from serving.index import MOST_USERS, open_index
 from serving.rows import Publication, Row
@@ -161,6 +165,29 @@ def test_a_milvus_lite_folder_held_by_another_process_gives_one_clear_error(tmp_
 def test_a_milvus_server_that_does_not_answer_is_named():
     with pytest.raises(IndexUnreachable, match=r"no Milvus server answers at http://127\.0\.0\.1:9"):
         open_index(Settings(workdir="unused", milvus_uri="http://127.0.0.1:9"))
+
+
+def test_a_server_that_hangs_holds_no_question_beyond_its_time(tmp_path, monkeypatch):
+    with open_index(Settings(workdir=str(tmp_path))) as made:
+        made.create(A)
+        made.upsert("users_a", rows({"ada": [1, 0, 0], "bob": [0, 1, 0]}))
+        lite_uri = server_manager_instance.start_and_get_uri(str(made.milvus.file))
+        with Gate(int(lite_uri.rsplit(":", 1)[1])) as gate, open_index(Settings(milvus_uri=gate.uri)) as index:
+            assert index.nearest("users_a", np.float32([1, 0, 0]), 1)[0] == "ada"
+            monkeypatch.setattr("serving.index._ANSWER_SECONDS", 1)
+            monkeypatch.setattr("serving.index._LOOKUP_SECONDS", 1)
+            gate.shut()
+            started = time.monotonic()
+            for ask in (
+                lambda: index.nearest("users_a", np.float32([1, 0, 0]), 1),
+                lambda: index.count("users_a"),
+                lambda: index.read("users_a", EVERYBODY, ["user_id"]),
+            ):
+                with pytest.raises(IndexUnreachable, match="Milvus did not answer: Deadline Exceeded"):
+                    ask()
+            with pytest.raises(IndexUnreachable, match="Milvus did not answer"):
+                index.published()
+            assert time.monotonic() - started < 20
 
 
 def test_a_server_that_holds_no_unknown_values_says_so_before_it_is_written_to(index, monkeypatch):

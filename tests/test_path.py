@@ -14,7 +14,7 @@ from model_pairs import with_tuned_events
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.events import EVENT_SOURCES, PROFILES
-from feature_repo.contracts.names import EMBEDDING
+from feature_repo.contracts.names import EMBEDDING, PROFILE
 from feature_repo.contracts.settings import Settings
 
 CUTOFF = date(2023, 1, 15)
@@ -236,6 +236,33 @@ def test_a_night_of_a_model_that_tuned_its_encoder_reads_texts_through_it(spark,
         np.testing.assert_allclose(row["text_weights"], weights, atol=1e-5)
     others = plain.embed(numpy_columns(batch), plain.text_vectors(settings.work.text_cache))
     assert np.abs(others.vectors - again.vectors).max() > 1e-3
+
+
+def test_a_night_whose_profile_lost_a_column_of_the_model_is_refused(spark, night, capsys):
+    from model import pointers
+    from spark_jobs.build_features import build_features
+    from spark_jobs.embed_users import embed_users
+
+    settings, _ = night
+    ds = date(2023, 1, 18)
+    build_features(spark, settings, [ds])
+    folder = settings.work.partition(PROFILE, ds)
+    for checksum in folder.glob(".*.crc"):
+        checksum.unlink()
+    for path in folder.glob("*.parquet"):
+        table = pq.read_table(path)
+        name, kept = table.column_names[-2:]
+        age = table[kept].cast("string")
+        pq.write_table(table.drop_columns([name, kept]).append_column(kept, age), path)
+    model = pointers.current(settings.work.models, missing="")
+
+    with pytest.raises(FoundError, match=rf"do not have so: .*{name} \(\w+, found none\).* Give them back"):
+        embed_users(spark, settings, ds, model=model, full=False)
+    assert not settings.work.partition(EMBEDDING, ds).exists()
+
+    embed_users(spark, settings, ds, model=model, full=False, foreign=True)
+    assert "they are unknown of every user" in capsys.readouterr().out
+    assert settings.work.partition(EMBEDDING, ds).exists()
 
 
 def test_no_night_before_features_were_built(spark, night):
