@@ -91,7 +91,7 @@ def lookalike(asked: ExplainedLookalike, desk: TheDesk) -> Any:
 @router.get(
     "/v1/users/{user_id:path}/features",
     response_model=FeaturesMessage,
-    responses=documented(*e.UNREADY, e.UserWithoutFeatures, e.FeaturesMissing),
+    responses=documented(*e.UNREADY, e.UserWithoutFeatures, e.FeaturesMissing, e.FeaturesUnreachable),
     tags=["users"],
 )
 def features(user_id: Annotated[str, Path(min_length=1, max_length=256)], desk: TheDesk) -> Any:

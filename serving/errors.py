@@ -150,6 +150,12 @@ class FeaturesMissing(ServingError):
     hint = "Run the nightly steps first: `python -m feature_repo.store materialize --ds DATE` fills the online store."
 
 
+class FeaturesUnreachable(ServingError):
+    status = 503
+    code = "features_unreachable"
+    hint = "Check FOUND_REDIS, and that Redis runs; without it only rules on events and single users' features fail."
+
+
 class UserWithoutFeatures(ServingError):
     status = 404
     code = "user_without_features"
@@ -184,5 +190,13 @@ UNREADY = (IndexMissing, ModelMissing, VersionsDisagree, PublicationUnreadable, 
 """Why no question is answered at the moment."""
 MISREAD = (EmptyDemand, DemandTooLong, OtherLanguage, InvalidConditions)
 """Why a demand is not answered."""
-FILTERED = (AudienceTooSmall, UnknownFilterField, DeniedFilter, InvalidFilter, Misconfigured)
-"""Why filters are not applied."""
+FILTERED = (
+    AudienceTooSmall,
+    UnknownFilterField,
+    DeniedFilter,
+    InvalidFilter,
+    Misconfigured,
+    FeaturesMissing,
+    FeaturesUnreachable,
+)
+"""Why filters, and rules on events, are not applied."""

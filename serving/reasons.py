@@ -4,6 +4,7 @@ The effect of a text, on all sentences together, is exact for late interaction a
 which averages the same texts (model/leave_one_out.py, model/combining.py).
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,6 +17,7 @@ from model.leave_one_out import late_drops, mean_drops
 from model.placed import Histories
 from serving.audience import Ranked, Reason
 from serving.beside import beside
+from serving.errors import FeaturesMissing, FeaturesUnreachable
 from serving.history import Event
 from serving.meeting import Meeting
 from serving.question import Asked
@@ -26,6 +28,7 @@ MOST_REASONS = 3
 LEAST_EFFECT = 0.01
 """In log odds. A text that moves a score by less explains nothing."""
 
+_log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 _EPOCH = date(1970, 1, 1)
 
@@ -43,7 +46,7 @@ class Reasons:
         histories = explained.histories
         if not len(histories.place_N):
             return {}
-        looked_up = beside(self.features.events, explained.names)
+        looked_up = beside(self._events, explained.names)
         chosen = _chosen(histories, *self._effects(explained, asked, meeting))
         known = self.texts.of([key for each in chosen for key, _, _ in each])
         events = looked_up.result()
@@ -55,6 +58,14 @@ class Reasons:
             )[:MOST_REASONS]
             for user, each in zip(explained.names, chosen, strict=True)
         }
+
+    def _events(self, names: Sequence[str]) -> dict[str, list[Event]]:
+        """What the online store holds of the users; nothing where it cannot be read: a reason is one without it."""
+        try:
+            return self.features.events(names)
+        except (FeaturesMissing, FeaturesUnreachable) as error:
+            _log.warning("reasons say neither where nor when: %s", error)
+            return {name: [] for name in names}
 
     def _effects(self, users: Ranked, asked: Sequence[Asked], meeting: Meeting) -> tuple[Array, Array]:
         """How much lower log odds and probability are without each text of each user."""

@@ -84,7 +84,7 @@ def similar(asked: SimilarRequest, desk: TheDesk) -> Any:
 @router.post(
     "/v1/users/{user_id:path}:embed",
     response_model=FreshMessage,
-    responses=documented(*e.UNREADY, e.UserWithoutFeatures, e.FeaturesMissing),
+    responses=documented(*e.UNREADY, e.UserWithoutFeatures, e.FeaturesMissing, e.FeaturesUnreachable),
     tags=["users"],
 )
 def embed(user_id: Annotated[str, Path(min_length=1, max_length=256)], desk: TheDesk) -> Any:

@@ -9,7 +9,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from feature_repo.contracts.settings import Settings
 from serving.erasure import index_rows, online
 from serving.erasure.person import Person
-from serving.errors import FeaturesMissing, IndexUnreachable
+from serving.errors import FeaturesMissing, FeaturesUnreachable, IndexUnreachable
 from serving.milvus import Milvus
 
 ANNA = Person("anna")
@@ -138,5 +138,5 @@ def test_a_redis_that_does_not_answer_is_named(tmp_path, monkeypatch):
     from feast.infra.online_stores.redis import RedisOnlineStore
 
     monkeypatch.setattr(RedisOnlineStore, "_get_client", lambda self, config: Gone())
-    with pytest.raises(FeaturesMissing, match="the online store in Redis cannot be reached: refused"):
+    with pytest.raises(FeaturesUnreachable, match="the online store in Redis cannot be reached: refused"):
         online.forget(settings_of(tmp_path), "anna")

@@ -33,6 +33,7 @@ def test_codes_are_stable_and_no_two_errors_share_one():
         "denied_filter_field",
         "empty_demand",
         "features_missing",
+        "features_unreachable",
         "index_locked",
         "index_missing",
         "index_unreachable",

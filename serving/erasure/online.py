@@ -10,12 +10,14 @@ from feast import FeatureStore, RepoConfig
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from feature_repo.contracts.feast_config import feast_config
 from feature_repo.contracts.names import JOIN_KEY
 from feature_repo.contracts.settings import Settings
 from serving.erasure.redis_files import write_anew
-from serving.errors import FeaturesMissing
+from serving.errors import FeaturesUnreachable
+from serving.user_features import redis_client
 
 _WAIT_SECONDS = 60.0
 
@@ -59,22 +61,17 @@ def _from_sqlite(path: Path, key: bytes) -> int:
 
 
 def _from_redis(config: dict[str, object], key: bytes) -> FromOnline:
-    from redis.exceptions import RedisError
-
     store = FeatureStore(config=RepoConfig(**config))
     try:
-        # Feast's own client: it alone knows how a connection string is read.
-        client = store._get_provider().online_store._get_client(store.config.online_store)
+        client = redis_client(store)
         features = int(client.hlen(key))
         client.delete(key)
         return FromOnline(features, _compacted(client))
     except RedisError as error:
-        raise FeaturesMissing(f"the online store in Redis cannot be reached: {error}.") from error
+        raise FeaturesUnreachable(f"the online store in Redis cannot be reached: {error}.") from error
 
 
 def _compacted(client: Any) -> str:
-    from redis.exceptions import NoPermissionError, ResponseError
-
     try:
         return write_anew(client)
     except ResponseError as error:

@@ -46,7 +46,7 @@ class ReceiptMessage(Response):
 @router.delete(
     "/v1/users/{user_id:path}",
     response_model=ReceiptMessage,
-    responses=documented(e.AdminDisabled, e.IndexUnreachable, e.IndexMissing, e.FeaturesMissing),
+    responses=documented(e.AdminDisabled, e.IndexUnreachable, e.IndexMissing, e.FeaturesMissing, e.FeaturesUnreachable),
     tags=["users"],
 )
 def erase(user_id: Annotated[str, Path(min_length=1, max_length=LONGEST_ID)], desk: TheDesk) -> Any:
