@@ -1,5 +1,6 @@
 """Which days have embeddings, and by which model."""
 
+import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -31,13 +32,22 @@ class Day:
 
 
 def chosen_day(work: Workdir, ds: date | None) -> Day:
-    """The day asked for. By default the newest that the model in service embedded, else the newest of all: the index
-    answers by it, before and after a rollback."""
+    """The day asked for. By default the one that the index answers by; before any publication the newest that the model
+    in service embedded, else the newest of all."""
     days = [ds] if ds else sorted(embedded_days(work), reverse=True)
     if not days:
         raise FoundError(f"there are no embeddings in {work.view(EMBEDDING)}: run spark_jobs/embed_users.py first.")
+    if not ds and (published := _published(work)) in days:
+        return _day(work, published)
     in_service = work.current_model.read_text().strip() if work.current_model.exists() else ""
     return _day(work, next((day for day in days if in_service in _versions(work, day, files=1)), days[0]))
+
+
+def _published(work: Workdir) -> date | None:
+    try:
+        return date.fromisoformat(json.loads(work.published.read_text())["ds"])
+    except FileNotFoundError:
+        return None
 
 
 def embedded_days(work: Workdir) -> list[date]:

@@ -102,12 +102,13 @@ def lake_columns(work: Workdir, ds: date, *, denied: Collection[str] = ()) -> tu
     return tuple([*activity, *profile][:MOST_COLUMNS])
 
 
-def read_facts(work: Workdir, ds: date, columns: Sequence[Column]) -> Facts:
-    """These columns of every user of the day; unknown where the day has no such column."""
+def read_facts(work: Workdir, ds: date, columns: Sequence[Column], *, denied: Collection[str] = ()) -> Facts:
+    """These columns of every user of the day; unknown where the day has no such column, or it is denied."""
+    hidden = {normal_name(each) for each in denied}
     rows: dict[str, dict[str, int]] = {}
     values: dict[str, Any] = {}
     for view in (ACTIVITY, PROFILE):
-        own = [column for column in columns if column.view == view]
+        own = [c for c in columns if c.view == view and not (view == PROFILE and normal_name(c.source) in hidden)]
         table = _read(work, view, ds, {"user_id", *(column.source for column in own)})
         if table is None or not own:
             continue

@@ -47,13 +47,15 @@ def _refuse_turned(index: UserIndex, current: Publication, embeddings: Embedding
         raise PublicationRefused(
             f"the vectors of {embeddings.ds} are not those of the same model: of {len(pairs)} users who are in "
             f"{current.collection} too, the median cosine to what they have there is {median:.2f}, expected "
-            f"{LEAST_COSINE} or more. Embed the day again (spark_jobs/embed_users.py), or publish with --force."
+            f"{LEAST_COSINE} or more. Embed the day again (spark_jobs/embed_users.py --full), or publish with --force."
         )
 
 
 def _cosines(one: Vector, other: Vector) -> NDArray[np.float64]:
     """Row by row, seen from the mean of each side: users' vectors nearly share one direction, so that even those of two
-    strangers are close. Vectors that are all the same agree."""
+    strangers are close. Where all users had one vector and have one again, they agree."""
     apart = [rows - rows.mean(0, dtype=np.float64) for rows in (one, other)]
-    norms = np.linalg.norm(apart[0], axis=1) * np.linalg.norm(apart[1], axis=1)
-    return np.where(norms > _NOTHING, (apart[0] * apart[1]).sum(1) / np.maximum(norms, _NOTHING), 1.0)
+    norms = [np.linalg.norm(rows, axis=1) for rows in apart]
+    alike = (norms[0] <= _NOTHING) & (norms[1] <= _NOTHING)
+    cosines = (apart[0] * apart[1]).sum(1) / np.maximum(norms[0] * norms[1], _NOTHING)
+    return np.where(alike, 1.0, cosines)

@@ -30,6 +30,7 @@ import numpy as np
 
 from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import ALIAS, Workdir, collection
+from feature_repo.contracts.publication import write_json
 from feature_repo.contracts.settings import Settings, read_settings
 from feature_repo.contracts.templates import TEMPLATE_VERSION
 from feature_repo.contracts.turns import turn
@@ -78,7 +79,8 @@ def publish(
 ) -> Published:
     """Afterwards the alias names a collection of exactly the users of `ds`, checked and stamped with it.
 
-    A user is written again whose input or whose facts changed. A new collection has no denied columns. `force`
+    A user is written again whose input or whose facts changed. Denied columns are not stored: a new collection
+    has none of them, an older one forgets their values. `force`
     publishes a day that is older than the one in service, or unlike it. Publications of a work directory take turns.
     Raises PublicationRefused, with the alias untouched, if the embeddings or the finished collection fail a check.
     """
@@ -105,7 +107,7 @@ def _published(
     denied: Collection[str],
 ) -> Published:
     target = _collection_of(index, embeddings, lake_columns(work, ds, denied=denied))
-    facts = read_facts(work, ds, target.columns)
+    facts = read_facts(work, ds, target.columns, denied=denied)
     stored = index.hashes(target.collection)
     gone = [user for user in stored if user not in embeddings.input_hashes]
     deleted = index.delete(target.collection, gone)
@@ -124,6 +126,7 @@ def _published(
             f"{error.detail} Rows of {ds} are in service already: publish {current.ds} again with --force."
         ) from error
     swapped_from = _serve(index, target, ds, current, written=uuid.uuid4().hex if written or deleted else "")
+    write_json(work.published, {"ds": ds.isoformat()})
     return Published(
         collection=target.collection,
         model_version=target.model_version,
@@ -144,9 +147,16 @@ def rollback(index: UserIndex, work: Workdir) -> Publication:
             f"no previous collection is kept beside {current.collection}." if current else "nothing was published yet."
         )
     previous = index.describe(current.previous)
+    if not (work.models / previous.model_version).is_dir():
+        raise NothingToRollBack(f"the model of {previous.collection} is gone: {work.models} has no such folder.")
+    if previous.template_version != TEMPLATE_VERSION:
+        raise NothingToRollBack(
+            f"{previous.collection} was made with templates of version {previous.template_version}, this code has "
+            f"{TEMPLATE_VERSION}."
+        )
+    _replace_text(work.current_model, previous.model_version)
     index.point_alias(previous.collection)
-    if (work.models / previous.model_version).is_dir():
-        _replace_text(work.current_model, previous.model_version)
+    write_json(work.published, {"ds": previous.ds})
     return previous
 
 

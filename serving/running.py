@@ -8,6 +8,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 
 from feature_repo.contracts.names import Workdir
@@ -38,7 +39,7 @@ def server_of(work: Workdir) -> str | None:
     try:
         with urllib.request.urlopen(f"{announced['url']}/healthz", timeout=_PROBE_SECONDS) as answer:
             alive = json.load(answer)
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         return None
     return str(announced["url"]) if alive.get("instance") == announced["instance"] else None
 

@@ -7,7 +7,7 @@ import argparse
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -27,7 +27,10 @@ from spark_jobs.transforms.snapshots import snapshots
 
 def build_features(spark: SparkSession, settings: Settings, cutoffs: Sequence[date]) -> None:
     """Publishes the views of these cut-offs and the texts they name; each view's partition appears whole."""
+    _refuse_future(cutoffs)
     tables = open_lake(spark, settings)
+    if (behind := (cutoff_instant(max(cutoffs)) - tables.ends).days) > 0:
+        say(f"features: the lake ends at {tables.ends:%Y-%m-%d %H:%M} UTC, {behind} days before {max(cutoffs)}")
     schema = features.profile_schema(tables.profiles)
     write_json(settings.work.profile_schema, schema.as_dict())
     with _staging(settings, cutoffs) as staging:
@@ -69,10 +72,16 @@ def _stage(spark: SparkSession, tables: LakeTables, settings: Settings, cutoffs:
         history_days=settings.history_days,
     )
     features.write_views(views, staging, lengths=settings.lengths, files=features.files_for(keys))
-    _write_texts(spark, features.text_table(events, tables.profiles), staging, tables)
+    _write_texts(spark, features.text_table(events, tables.profiles), staging, tables, cutoffs)
     users = keys.count()
     spark.catalog.clearCache()
     return users
+
+
+def _refuse_future(cutoffs: Sequence[date]) -> None:
+    """A day that has not begun would be the newest until it has: every night before it would be left out as older."""
+    if cutoff_instant(max(cutoffs)) > datetime.now(UTC):
+        raise FoundError(f"a snapshot is of a day that has begun (UTC), found {max(cutoffs)}: check the date.")
 
 
 def _refuse_nobody(keys: DataFrame, tables: LakeTables, cutoffs: Sequence[date]) -> None:
@@ -85,7 +94,9 @@ def _refuse_nobody(keys: DataFrame, tables: LakeTables, cutoffs: Sequence[date])
             )
 
 
-def _write_texts(spark: SparkSession, texts: DataFrame, staging: Path, tables: LakeTables) -> None:
+def _write_texts(
+    spark: SparkSession, texts: DataFrame, staging: Path, tables: LakeTables, cutoffs: Sequence[date]
+) -> None:
     used = None
     for view in (HISTORY, SEARCHES):
         frame = spark.read.parquet(str(staging / view))
@@ -97,6 +108,11 @@ def _write_texts(spark: SparkSession, texts: DataFrame, staging: Path, tables: L
     named = used.distinct().join(texts, "text_key", how="inner").select("text_key", "text", "ds")
     one_file = laid_out(named, "ds", key="text_key", files=1, partitions=features.partitions_of(spark))
     write_by(one_file, staging / TEXTS, "ds")
+    for ds in cutoffs:
+        if not (staging / TEXTS / f"ds={ds}").exists():
+            raise FoundError(
+                f"nobody of {tables.lake.name} has any event or profile text before {ds}: choose a later cut-off."
+            )
 
 
 def _move(folders: Mapping[Path, Path]) -> None:

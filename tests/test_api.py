@@ -1,8 +1,10 @@
 """The API on a real Milvus Lite and a real Feast online store, with a model that is nothing but arithmetic."""
 
 import json
+import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -386,12 +388,23 @@ def test_the_description_names_every_route_its_answer_and_its_problems(client):
                     assert set(response["content"]) == {"application/problem+json"}, (path, status)
 
 
+def greet(listening: socket.socket) -> None:
+    """As a mail server does."""
+    near, _ = listening.accept()
+    with near:
+        near.sendall(b"220 mail.example ESMTP\r\n\r\n")
+
+
 def test_a_running_server_is_found_by_its_work_directory_and_a_dead_one_is_not(settings, client, monkeypatch):
     announced = json.loads((settings.work.root / "server.json").read_text())
     assert announced["url"] == "http://127.0.0.1:8080"
     assert announced["instance"] == client.get("/healthz").json()["instance"]
     running.announce(settings.work, url="http://127.0.0.1:9", instance="killed")
     assert running.server_of(settings.work) is None
+    with socket.create_server(("127.0.0.1", 0)) as other, ThreadPoolExecutor() as threads:
+        threads.submit(greet, other)
+        running.announce(settings.work, url=f"http://127.0.0.1:{other.getsockname()[1]}", instance="killed")
+        assert running.server_of(settings.work) is None, "another program has the port now"
     running.withdraw(settings.work, "another")
     assert (settings.work.root / "server.json").exists()
     running.announce(settings.work, url=announced["url"], instance=announced["instance"])

@@ -64,8 +64,20 @@ def test_members_come_in_pages_and_a_deletion_in_between_is_told(store, monkeypa
     pages = store.members(name)
     next(pages)
     store.delete(name)
-    with pytest.raises(AudienceMissing, match="was deleted while it was read"):
+    with pytest.raises(AudienceMissing, match=f"there is no audience '{name}'"):
         next(pages)
+
+
+@pytest.mark.parametrize("rank", [0, 4, 9])
+def test_members_but_an_erased_one_are_read_wherever_it_ranked(store, monkeypatch, rank):
+    monkeypatch.setattr(stores, "_PAGE", 4)
+    name = ready(store, users=10)
+    gone = made(users=10).members[rank].user_id
+
+    assert store.forget(gone) == 1
+
+    left = [member.user_id for page in store.members(name) for _, member in page]
+    assert left == [member.user_id for member in made(users=10).members if member.user_id != gone]
 
 
 def test_two_writers_at_once_lose_nothing_and_no_audience_is_claimed_twice(database, monkeypatch):

@@ -21,6 +21,7 @@ from serving.audiences.holdout import drawn
 from serving.audiences.store import AudienceStore
 from serving.cli import main
 from serving.desk import Desk
+from serving.errors import FeaturesUnreachable, IndexUnreachable
 
 LUNCH = [user_name(at) for at in range(2, USERS, len(TEXTS))]
 PICNIC = [user_name(at) for at in range(0, USERS, len(TEXTS))]
@@ -258,6 +259,26 @@ def wait_for(client, name: str, status: str) -> dict:
         assert time.monotonic() < until, found
         time.sleep(0.02)
     return found
+
+
+@pytest.mark.parametrize("gone", [IndexUnreachable("Milvus is away."), FeaturesUnreachable("Redis is away.")])
+def test_audiences_wait_for_an_engine_that_cannot_be_reached(client, monkeypatch, gone):
+    real, away = Desk.target, threading.Event()
+    away.set()
+
+    def target(self, *args, **asked):
+        if away.is_set():
+            raise gone
+        return real(self, *args, **asked)
+
+    monkeypatch.setattr(Desk, "target", target)
+    monkeypatch.setattr("serving.audiences.jobs.POLL_SECONDS", 0.05)
+    answers = [client.post("/v1/audiences?wait_seconds=0.2", json={"name": "w", "demand": "x"}) for _ in range(2)]
+    assert [(answer.status_code, answer.json()["status"]) for answer in answers] == [(202, "queued")] * 2
+
+    away.clear()
+    for answer in answers:
+        wait_for(client, answer.json()["id"], "ready")
 
 
 def test_a_long_job_is_202_tells_its_progress_and_can_be_cancelled(client, slow):

@@ -158,6 +158,21 @@ def test_what_the_members_did_is_stored_with_what_counted(store, settings):
     assert store.get(name).backtest == kept
 
 
+def test_an_erased_member_and_a_deleted_audience_do_not_stop_the_others(store, settings):
+    names = [ready(store, stated(["tea"])) for _ in range(3)]
+    store.forget("u00003")
+    read = outcomes(settings, {"u00000": ["tea"]})
+
+    def read_while_one_is_deleted(given: Settings) -> None:
+        read(given)
+        store.delete(names[0])
+
+    lines = backtest(settings, until=UNTIL, read_lake=read_while_one_is_deleted)
+
+    assert lines[0] == f"{names[0]}  June: deleted meanwhile"
+    assert [store.get(name).backtest["realised"]["users"] for name in names[1:]] == [3, 3]
+
+
 def test_the_lake_is_asked_once_per_window_for_all_that_counts(store, settings):
     ready(store, stated(["tea"]))
     ready(store, stated(["mug"]))

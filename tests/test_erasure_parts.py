@@ -4,6 +4,9 @@ import gzip
 import json
 import os
 import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -107,6 +110,30 @@ def test_a_published_folder_is_replaced_as_a_whole(tmp_path):
         Path(os.readlink(tmp_path / "ds=1")).name
     ]
     assert tables.drop(tmp_path, tables.Drop(ANNA)) == tables.Dropped()
+
+
+def test_a_job_that_publishes_meanwhile_is_waited_for_and_its_rows_go(tmp_path):
+    def write(names: list[str]):
+        return lambda folder: parquet(folder / "part-00000.parquet", user_id=names)
+
+    publish(tmp_path / "ds=1", write(["a", "anna-1"]))
+    entered, go = threading.Event(), threading.Event()
+
+    def job(folder: Path) -> None:
+        entered.set()
+        assert go.wait(30)
+        write(["a", "anna-1", "b"])(folder)
+
+    with ThreadPoolExecutor() as threads:
+        published = threads.submit(publish, tmp_path / "ds=1", job)
+        assert entered.wait(30)
+        dropped = threads.submit(tables.drop, tmp_path, tables.Drop(ANNA))
+        time.sleep(0.3)
+        go.set()
+        published.result()
+        dropped.result()
+
+    assert rows(tmp_path / "ds=1") == ["a", "b"]
 
 
 def test_a_table_keeps_schema_and_row_groups_and_may_become_empty(tmp_path):

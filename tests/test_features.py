@@ -1,6 +1,6 @@
 """Snapshots equal a plain reading of the contract, row by row; what is wrong is not published."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from factories import day, event, profile, story, write_lake
@@ -192,6 +192,38 @@ def test_without_event_ids_exact_duplicates_all_count(spark, tmp_path):
     build_features(spark, settings, [day(2).date()])
 
     assert rows_of(spark, settings.work, HISTORY, day(2).date())["u1"]["clicks_length"] == 3
+
+
+def test_empty_event_ids_are_none(spark, tmp_path):
+    rows = [event("clicks", "u1", day(1)) | {"event_id": given} for given in ("", " ", "", None, "a", "a")]
+    lake = write_lake(tmp_path / "lake", {"clicks": rows})
+    settings = Settings(lake=str(lake), workdir=str(tmp_path / "work"), max_events=8, max_searches=1)
+
+    build_features(spark, settings, [day(2).date()])
+
+    assert rows_of(spark, settings.work, HISTORY, day(2).date())["u1"]["clicks_length"] == 5
+
+
+def test_a_day_that_has_not_begun_is_refused_and_a_lake_that_ends_long_before_is_told(spark, tmp_path, capsys):
+    lake = write_lake(tmp_path / "lake", {"clicks": [event("clicks", "u1", day(1))]})
+    settings = Settings(lake=str(lake), workdir=str(tmp_path / "work"), max_events=8, max_searches=1)
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+
+    with pytest.raises(FoundError, match=f"a snapshot is of a day that has begun .UTC., found {tomorrow}"):
+        build_features(spark, settings, [day(2).date(), tomorrow])
+    assert not settings.work.view(HISTORY).exists()
+
+    build_features(spark, settings, [day(9).date()])
+    told = capsys.readouterr().out
+    assert f"the lake ends at 2022-01-02 00:00 UTC, 7 days before {day(9).date()}" in told
+
+
+def test_a_day_on_which_nobody_has_any_text_is_refused(spark, tmp_path):
+    rows = {"clicks": [event("clicks", "u1", day(9))], "profiles": [profile("u1", day(1)) | {"age": 7}]}
+    lake = write_lake(tmp_path / "shop", rows)
+
+    with pytest.raises(FoundError, match="nobody of shop has any event or profile text before 2022-01-03"):
+        build_features(spark, Settings(lake=str(lake), workdir=str(tmp_path / "work")), [day(2).date()])
 
 
 def test_a_lake_without_profiles_has_an_empty_profile_schema(spark, tmp_path):

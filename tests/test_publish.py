@@ -6,14 +6,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from serving_doubles import DAY, embedded, user_name, user_vector, write_embeddings
+from serving_doubles import DAY, embedded, user_name, user_vector, write_embeddings, write_profile
 
 from feature_repo.contracts.names import Workdir
 from feature_repo.contracts.settings import Settings
 from feature_repo.contracts.templates import text_key
+from feature_repo.embedding_days import chosen_day
 from serving import publish as publication
 from serving.errors import NothingToRollBack, PublicationRefused
-from serving.expressions import among
+from serving.expressions import EVERYBODY, among
 from serving.index import UserIndex, open_index
 from serving.publish import publish, rollback
 
@@ -271,6 +272,58 @@ def test_a_rollback_serves_the_previous_collection_and_its_model(published, work
     assert work.current_model.read_text() == "v1"
 
 
+def test_a_rollback_to_what_cannot_answer_is_refused(published, work, monkeypatch):
+    write_embeddings(work, NEXT, embedded(USERS), version="v2")
+    publish(published, work, NEXT)
+
+    with monkeypatch.context() as patch, pytest.raises(NothingToRollBack, match="users_v1 was made with templates of"):
+        patch.setattr(publication, "TEMPLATE_VERSION", 999)
+        rollback(published, work)
+    (work.models / "v1").rename(work.root / "elsewhere")
+    with pytest.raises(NothingToRollBack, match=r"the model of users_v1 is gone: .*models has no such folder"):
+        rollback(published, work)
+
+    assert published.published().collection == "users_v2"
+    (work.root / "elsewhere").rename(work.models / "v1")
+    assert rollback(published, work).collection == "users_v1"
+
+
+def test_the_day_that_the_index_answers_by_is_the_day_of_the_work_directory(published, work):
+    write_embeddings(work, NEXT, backwards(embedded(USERS)))
+    with pytest.raises(PublicationRefused):
+        publish(published, work, NEXT)
+    assert chosen_day(work, None).ds == DAY, "a day that was refused is not exported"
+
+    publish(published, work, NEXT, force=True)
+    assert (chosen_day(work, None).ds, chosen_day(work, DAY).ds) == (NEXT, DAY)
+
+    later = NEXT + timedelta(days=1)
+    write_embeddings(work, later, embedded(USERS), version="v2")
+    publish(published, work, later)
+    assert chosen_day(work, None).ds == later
+    rollback(published, work)
+    assert chosen_day(work, None).ds == NEXT
+
+
+def test_a_column_that_is_denied_later_is_forgotten_by_the_next_publication(index, work):
+    write_embeddings(work, DAY, embedded(USERS))
+    write_profile(
+        work, DAY, {"age": [float(at) for at in range(USERS)], "income": [1_000.0 + at for at in range(USERS)]}
+    )
+    publish(index, work, DAY)
+    write_embeddings(work, NEXT, embedded(USERS))
+    write_profile(work, NEXT, {"age": [float(at) for at in range(USERS)], "income": [1_000.0] * USERS})
+
+    done = publish(index, work, NEXT, denied=["Income"])
+
+    columns = {column.name: column.stored for column in index.published().columns}
+    rows = index.read("users_v1", EVERYBODY, ["user_id", columns["age"], columns["income"]])
+    assert done.written == USERS and len(rows) == USERS
+    assert {row[columns["income"]] for row in rows} == {None}
+    assert {row[columns["age"]] for row in rows} == {float(at) for at in range(USERS)}
+    assert publish(index, work, NEXT, denied=["Income"]).written == 0
+
+
 def test_a_rollback_without_a_previous_collection_is_refused(index, work):
     with pytest.raises(NothingToRollBack, match="nothing was published yet"):
         rollback(index, work)
@@ -310,6 +363,12 @@ def mixed_up(day: dict) -> dict:
     return {user: (day[other][0], day[user][1] + "!") for user, other in zip(users, users[1:] + users[:1], strict=True)}
 
 
+def collapsed(day: dict) -> dict:
+    """Everybody has the same vector."""
+    (first, _), *_ = day.values()
+    return {user: (first, digest + "!") for user, (_, digest) in day.items()}
+
+
 def backwards(day: dict) -> dict:
     return {user: (-vector, digest + "!") for user, (vector, digest) in day.items()}
 
@@ -319,6 +378,7 @@ def backwards(day: dict) -> dict:
     [
         (embedded(USERS // 2 - 1), r"have 29 users, users_v1 in service has 60: .* publish with --force"),
         (backwards(embedded(USERS)), r"the median cosine to what they have there is -1\.00, expected 0\.8 or more"),
+        (collapsed(embedded(USERS)), r"the median cosine to what they have there is 0\.00, expected 0\.8 or more"),
         (mixed_up(embedded(USERS)), "the vectors of 2024-06-02 are not those of the same model: of 60 users"),
     ],
 )

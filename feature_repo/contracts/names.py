@@ -73,6 +73,11 @@ class Workdir:
         return self.models / "CURRENT"
 
     @property
+    def published(self) -> Path:
+        """JSON: {"ds": the day that the index answers by}, written by its publication and by a rollback."""
+        return self.root / "published.json"
+
+    @property
     def interest_texts(self) -> Path:
         """Every distinct event text (LURM)."""
         return self.root / "interests" / "texts"

@@ -1,5 +1,6 @@
 """Every setting, read once: built-in default < settings file (TOML) < environment (FOUND_*) < argument."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -117,8 +118,8 @@ def read_settings(environ: Mapping[str, str], cwd: Path) -> Settings:
     given: dict[str, Any] = {}
     if path.exists():
         try:
-            given = tomllib.loads(path.read_text())
-        except tomllib.TOMLDecodeError as error:
+            given = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise FoundError(f"{path} is not valid TOML: {error}.") from error
     elif environ.get(PREFIX + "SETTINGS"):
         raise FoundError(f"the settings file {path} named by {PREFIX}SETTINGS does not exist.")
@@ -133,9 +134,10 @@ def read_settings(environ: Mapping[str, str], cwd: Path) -> Settings:
 
 def typed(name: str, value: Any) -> Any:
     """The value of a setting as its kind. Raises FoundError for one of another kind."""
-    if Settings.__dataclass_fields__[name].type is int:
-        try:
-            return int(value)
-        except (TypeError, ValueError) as error:
-            raise FoundError(f"{name} must be a whole number, found {value!r}.") from error
-    return str(value)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise FoundError(f"{name} must be text (several values with commas between) or a number, found {value!r}.")
+    if Settings.__dataclass_fields__[name].type is not int:
+        return str(value)
+    if (isinstance(value, str) and not re.fullmatch(r"\s*\d+\s*", value)) or int(value) < 0:
+        raise FoundError(f"{name} must be a whole number of 0 or more, found {value!r}.")
+    return int(value)

@@ -56,12 +56,6 @@ TRAINING = (
 NIGHTLY = (
     Step("features", _spark("build_features", "--ds", "{ds}"), heading="snapshot every user as of the cut-off"),
     Step(
-        "materialize",
-        ("python", "-m", "feature_repo.store", "materialize", "--ds", "{ds}"),
-        after=("features",),
-        heading="load the snapshot into Feast's online store",
-    ),
-    Step(
         "embed",
         _spark("embed_users", "--ds", "{ds}"),
         after=("features",),
@@ -71,9 +65,15 @@ NIGHTLY = (
         "publish", ("python", "-m", "serving.publish", "--ds", "{ds}"), after=("embed",), heading="upsert into Milvus"
     ),
     Step(
+        "materialize",
+        ("python", "-m", "feature_repo.store", "materialize", "--ds", "{ds}"),
+        after=("features", "publish"),
+        heading="load the snapshot into Feast's online store",
+    ),
+    Step(
         "materialize_embedding",
         ("python", "-m", "feature_repo.store", "materialize", "--ds", "{ds}", "--views", "embedding"),
-        after=("embed", "materialize"),
+        after=("publish", "materialize"),
         heading="load the embeddings into Feast's online store",
     ),
 )

@@ -24,14 +24,14 @@ from feature_repo.contracts.settings import Settings, read_settings
 from feature_repo.contracts.steps import OUTCOMES
 from serving.audiences.counting import Counting
 from serving.audiences.database import Database
-from serving.audiences.errors import BacktestImpossible
+from serving.audiences.errors import AudienceMissing, BacktestImpossible
 from serving.audiences.measures import Population, Realised, backtested, flags
 from serving.audiences.records import StoredAudience
 from serving.audiences.store import AudienceStore
 from serving.processes import environment, run_process
 from serving.progress import table
 
-MEASURED, NOT_MEASURABLE, NOT_OBSERVED = "measured", "not measurable", "not observed yet"
+MEASURED, NOT_MEASURABLE, NOT_OBSERVED, DELETED = "measured", "not measurable", "not observed yet", "deleted meanwhile"
 
 
 def backtest(settings: Settings, *, until: date, read_lake: Callable[[Settings], None] | None = None) -> list[str]:
@@ -51,7 +51,16 @@ def backtest(settings: Settings, *, until: date, read_lake: Callable[[Settings],
         _ask(settings.work, countable)
         (read_lake or _read_lake)(settings)
     manifest = _manifest(settings.work) if countable else {}
-    return [_told(audience, *_settle(store, settings.work, audience, manifest)) for audience in due]
+    return [_told(audience, *_settled(store, settings.work, audience, manifest)) for audience in due]
+
+
+def _settled(
+    store: AudienceStore, work: Workdir, audience: StoredAudience, manifest: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    try:
+        return _settle(store, work, audience, manifest)
+    except AudienceMissing:
+        return DELETED, {}
 
 
 def _settle(
@@ -141,6 +150,8 @@ def _told(audience: StoredAudience, status: str, found: Mapping[str, Any]) -> st
     said = f"{audience.id}  {audience.name}: {status}"
     if status == NOT_MEASURABLE:
         return f"{said} ({found['reason']})"
+    if status == DELETED:
+        return said
     if status == NOT_OBSERVED:
         return f"{said} (the lake does not reach the end of its window)"
     realised, predicted = found["realised"], found["predicted"]

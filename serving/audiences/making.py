@@ -30,7 +30,7 @@ from serving.audiences.records import (
 from serving.audiences.seeds import UNKNOWN, Diagnosis, diagnosed
 from serving.audiences.store import AudienceStore
 from serving.desk import Desk
-from serving.errors import InvalidRequest, ServingError, UnknownUsers
+from serving.errors import FeaturesUnreachable, IndexUnreachable, InvalidRequest, ServingError, UnknownUsers
 from serving.rows import UNASKABLE
 from serving.targeting import Targeting
 
@@ -48,11 +48,16 @@ class Maker:
         self._settings, self._desk, self._store, self._meaning = settings, desk, store, meaning
 
     def step(self) -> bool:
-        """Makes the audience that has waited longest; False where none waits. A failure is stored with the audience."""
+        """Makes the audience that has waited longest; False where none waits, or where it is to wait for an engine that
+        cannot be reached. Any other failure is stored with the audience."""
         if not (queued := self._store.claim()):
             return False
         try:
             self._make(queued)
+        except (IndexUnreachable, FeaturesUnreachable) as error:
+            _log.warning("the audience %s waits: %s", queued.id, error.code)
+            self._store.put_back(queued.id)
+            return False
         except FoundError as error:
             self._store.fail(queued.id, _failure(error))
         except Exception as error:

@@ -130,6 +130,12 @@ class AudienceStore:
         with self._database.writing() as db:
             db.execute("UPDATE audiences SET status = ?, progress = 0 WHERE status = ?", (QUEUED, RUNNING))
 
+    def put_back(self, name: str) -> None:
+        """One that runs waits again, in its old place."""
+        with self._database.writing() as db:
+            sql = "UPDATE audiences SET status = ?, progress = 0 WHERE id = ? AND status = ?"
+            db.execute(sql, (QUEUED, name, RUNNING))
+
     def claim(self) -> StoredAudience | None:
         """The audience that has waited longest, now running."""
         with self._database.writing() as db:
@@ -179,7 +185,8 @@ class AudienceStore:
             db.executemany("UPDATE given_users SET note = ? WHERE audience = ? AND user_id = ?", rows)
 
     def members(self, name: str) -> Iterator[list[tuple[int, StoredMember]]]:
-        """The members with their ranks from 0, best first, in pages. Raises AudienceMissing if deleted meanwhile."""
+        """The members with their ranks from 0, best first, in pages; fewer than its size after one was erased. Raises
+        AudienceMissing if deleted meanwhile."""
         sql = (
             "SELECT rank, user_id, score, probability, holdout FROM members"
             f" WHERE audience = ? AND rank >= ? ORDER BY rank LIMIT {_PAGE}"
@@ -189,7 +196,8 @@ class AudienceStore:
             with self._database.reading() as db:
                 rows = db.execute(sql, (name, after)).fetchall()
             if not rows:
-                raise AudienceMissing(f"the audience {name} was deleted while it was read.")
+                self.get(name)
+                return
             yield [(row[0], StoredMember(row[1], row[2], row[3], bool(row[4]))) for row in rows]
             after = rows[-1][0] + 1
 

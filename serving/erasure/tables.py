@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from serving.erasure.person import Person
 from serving.erasure.search import USER, USER_KEY, files_below, is_parquet
 
 TEXT_KEY = "text_key"
+_LOOKS = 5
 MANIFEST = "manifest.json"
 
 
@@ -68,7 +70,7 @@ def tables_below(root: Path, *, without: Collection[Path] = ()) -> list[Path]:
 def drop(root: Path, wanted: Drop, *, without: Collection[Path] = ()) -> Dropped:
     """Every table below `root` without these rows. Each published folder is replaced at once, a file of its own too;
     whoever reads goes on with the old one. Safe to repeat."""
-    counts = {path: count for path in tables_below(root, without=without) if (count := _matching(path, wanted))}
+    counts = _counts(root, wanted, without)
     by_run: dict[Path | None, list[Path]] = {}
     for path in counts:
         run = _run_of(path, root)
@@ -76,26 +78,40 @@ def drop(root: Path, wanted: Drop, *, without: Collection[Path] = ()) -> Dropped
     for run, paths in by_run.items():
         shown = published_by(run) if run else None
         if run and shown:
-            publish(shown, _Rebuild(run, frozenset(paths), wanted))
+            publish(shown, _Rebuild(shown, wanted))
         else:
             _replace(paths, wanted)
     return Dropped(sum(counts.values()), len(counts))
 
 
+def _counts(root: Path, wanted: Drop, without: Collection[Path]) -> dict[Path, int]:
+    """The tables with rows to go, and how many. A job that publishes meanwhile takes files away: then all are looked
+    at again."""
+    for _ in range(_LOOKS - 1):
+        with suppress(FileNotFoundError):
+            return _matching_below(root, wanted, without)
+    return _matching_below(root, wanted, without)
+
+
+def _matching_below(root: Path, wanted: Drop, without: Collection[Path]) -> dict[Path, int]:
+    return {path: count for path in tables_below(root, without=without) if (count := _matching(path, wanted))}
+
+
 @dataclass(frozen=True)
 class _Rebuild:
-    """Fills a new folder with what a run has: changed files written again, all others as links to the same bytes."""
+    """Fills a new folder with what is published when its turn has come: files with rows to go are written again, all
+    others are links to the same bytes."""
 
-    run: Path
-    changed: frozenset[Path]
+    shown: Path
     wanted: Drop
 
     def __call__(self, folder: Path) -> None:
-        gone = {path: rows for path in sorted(self.changed) for rows in [_gone_rows(path, self.wanted)]}
-        for path in files_below(self.run):
-            target = folder / path.relative_to(self.run)
+        run = self.shown.parent / self.shown.readlink()
+        gone = {path: _gone_rows(path, self.wanted) for path in sorted(_matching_below(run, self.wanted, ()))}
+        for path in files_below(run):
+            target = folder / path.relative_to(run)
             target.parent.mkdir(parents=True, exist_ok=True)
-            if path not in self.changed:
+            if path not in gone:
                 _linked(path, target)
             elif not _rewritten(path, target, self.wanted) and any(p != path for p in path.parent.glob("*.parquet")):
                 target.unlink()

@@ -29,7 +29,9 @@ def rendered_events(events: Mapping[str, DataFrame], *, partitions: int) -> Data
 
 
 def delivered_once(events: DataFrame) -> DataFrame:
-    """Of rows that share an event_id the one that was known first; rows without an event_id all count."""
+    """Of rows that share an event_id the one that was known first; rows without an event_id, or an empty one, all
+    count."""
+    events = events.withColumn("event_id", F.when(F.trim("event_id") != "", F.col("event_id")))
     in_order = Window.partitionBy("event_id").orderBy(known_at(), *[F.col(c) for c in sorted(events.columns)])
     named = events.filter(F.col("event_id").isNotNull()).withColumn("delivery", F.row_number().over(in_order))
     first = named.filter(F.col("delivery") == 1).drop("delivery")
