@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import time
 import urllib.request
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from feature_repo.contracts.settings import Settings
 from serving.access.keys import Keys
 from serving.audiences.database import Database
 from serving.audiences.store import AudienceStore
+from serving.desk import Desk
 from serving.page.files import FOLDER, HEADERS
 
 PICNIC = "a picnic basket"
@@ -188,11 +190,84 @@ def test_what_was_read_can_be_changed_and_removed(tab):
     tab.write(".editor input[aria-label='Number']", "50")
     tab.press("Enter")
     tab.see("have age more than 50")
+    assert tab.run("document.activeElement.id") == "read-title", "not lost with what was replaced"
     tab.see(f"9 users of {USERS} meet the conditions", ".told")
     tab.click("button[aria-label='Remove: have age more than 50']")
     tab.wait("!document.querySelector('#answer').innerText.includes('have age')")
     tab.click("#answer button.link:last-of-type:not(.fields button)")
     tab.see("have age more than 30", "#answer")
+
+
+def test_all_that_was_changed_in_a_chip_is_asked(tab):
+    ask(tab, "people who bought a garden plant in the last 300 days and will buy a picnic basket")
+    tab.click("button.words[aria-label*='garden plant']")
+    tab.write(".editor input[aria-label='About']", "cake stand")
+    tab.write(".editor input[aria-label='Days']", "200")
+    tab.press("Enter")
+
+    told = tab.see("cake stand", "#answer")
+    assert "in the last 200 days" in told and "garden plant" not in tab.text("#answer .chips")
+
+
+def test_a_filter_that_leaves_too_few_can_be_taken_back(page, tmp_path):  # noqa: F811
+    with answering(published(tmp_path, minimum_audience=20)) as url:
+        page.open(url)
+        page.see("This lake suggests")
+        ask(page)
+        page.click(".add summary")
+        page.run(
+            "(() => { const s = document.querySelector('.add select'); s.value = 'age';"
+            "s.dispatchEvent(new Event('change')); })()"
+        )
+        page.write(".add input", "55")
+        page.press("Enter")
+        page.see("Audience too small", "#ask-problem")
+
+        page.click("#ask-problem button[aria-label='Remove: age >= 55']")
+
+        page.wait("!document.querySelector('#answer').hidden && !document.querySelector('#ask-problem').innerText")
+        page.see(f"Of the likeliest {USERS} users", ".told")
+
+
+def test_a_space_behind_the_sentence_leaves_the_question_on_its_way(tab, monkeypatch):
+    real = Desk.preview
+
+    def slowly(self, *args, **asked):
+        time.sleep(1)
+        return real(self, *args, **asked)
+
+    monkeypatch.setattr(Desk, "preview", slowly)
+    tab.write("#demand", PICNIC)
+    tab.press("Enter")
+    tab.wait("document.body.classList.contains('busy')")
+    tab.press(" ")
+    tab.see(f"Of the likeliest {USERS} users", ".told")
+    tab.wait("!document.body.classList.contains('busy')")
+
+    tab.write("#demand", "")
+    tab.wait("document.querySelector('#answer').hidden", 5)
+
+
+def test_sizes_and_chances_beyond_the_range_are_those_that_were_typed(tab):
+    script = """(async () => {
+        const { Figures } = await import("./page/figures.js");
+        const bodies = [], further = [];
+        const point = (size) => ({size, probability: 1 / size, expected: 1, low: 0, high: 2});
+        const refine = async (body) => { bodies.push(body); return {size: 2500, curve: [point(2500)]}; };
+        const figures = new Figures({chosen() {}, refine, further: (size) => further.push(size)});
+        const audience = {expected: null};
+        const answer = {curve: [point(1), point(1000)], size: 1000, eligible: 5000, deciles: [], audience};
+        figures.update(answer, {users: 5000, horizon_days: 30}, 1000, 16384);
+        figures.size_.value = "4500";
+        await figures.sized();
+        figures.least.value = "2";
+        await figures.bounded();
+        return [further, bodies];
+    })()"""
+
+    further, bodies = tab.run(script)
+
+    assert further == [4500, 2500] and bodies == [{"size": 5000, "minimum_probability": 0.02}]
 
 
 def test_a_filter_of_ones_own_is_added_and_removed(tab):
@@ -307,8 +382,24 @@ def test_saved_audiences_are_listed_compared_renamed_and_deleted(tab, url, setti
     tab.click("#audience .danger")
     assert tab.run("document.querySelector('dialog').open") and "cannot be undone" in tab.text("dialog")
     tab.click("dialog .danger")
+    tab.wait("!document.querySelector('#saved').innerText.includes('Renamed')")
     tab.see(names[1], ".list")
-    assert "Renamed" not in tab.text("#saved") and tab.run("document.title") != "owned"
+    assert tab.run("document.title") != "owned"
+    tab.wait("document.querySelector('dialog[open], .list input:checked') === null")
+    tab.wait("!document.querySelector('#saved').innerText.includes('users are in both')")
+    tab.click("nav a[href='#/ask']")
+    tab.wait("!document.querySelector('#view-ask').hidden")
+
+
+def test_what_an_audience_was_made_from_is_told_and_long_names_break(tab, url):
+    body = {"sentences": [{"text": PICNIC}], "size": 5, "name": f"https://example.com/{'a' * 170}"}
+    asked(url, "v1/audiences", body)
+    go(tab, "#/saved")
+    assert f"from {PICNIC}" in tab.see("example.com", ".list")
+    tab.look(800)
+    assert tab.run("document.documentElement.scrollWidth") <= 800
+    tab.run("[...document.querySelectorAll('.list a')].find(a => a.innerText.includes('example.com')).click()")
+    assert f"Made from {PICNIC}." in tab.see("The promise", "#audience")
 
 
 def test_what_became_of_a_promise_is_beside_it(tab, settings):
@@ -372,6 +463,12 @@ def test_an_audience_that_is_not_there_is_told(tab):
     go(tab, "#/audiences/aud_none")
 
     assert "GET /v1/audiences lists those" in tab.see("Audience not found", "#audience .problem")
+
+
+def test_a_link_that_was_cut_off_is_told(tab):
+    go(tab, "#/audiences/%")
+
+    tab.see("Audience not found", "#audience")
 
 
 def test_a_server_that_went_away_is_told_and_nothing_is_lost(tab, monkeypatch):

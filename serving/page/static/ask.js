@@ -5,7 +5,7 @@ import { $, h, show } from "./dom.js";
 import { Figures } from "./figures.js";
 import { UserMap } from "./map.js";
 import { people } from "./people.js";
-import { reading } from "./reading.js";
+import { ownFilters, reading } from "./reading.js";
 import { saveForm } from "./save.js";
 import { isAbort, problemBox } from "./told.js";
 import { TraitsOfSize } from "./traits.js";
@@ -31,7 +31,7 @@ export class Ask {
         this.traits.learn(answer);
         return answer;
       },
-      further: () => this.further(),
+      further: (wanted) => this.further(wanted),
     });
     const box = $("demand");
     $("ask-form").addEventListener("submit", (event) => {
@@ -70,14 +70,18 @@ export class Ask {
   // The next keystroke cancels what is on its way.
   typed(after) {
     const demand = $("demand").value.trim();
+    if (after && demand === this.question.demand) return;
     clearTimeout(this.timer);
     this.running?.abort();
-    if (after && demand === this.question.demand) return;
     this.traits.stop();
     this.question = { demand, conditions: null, sentences: null, filters: this.question.filters };
     this.range = FIRST_RANGE;
     if (demand || !after) this.timer = setTimeout(() => this.ask(), after);
-    else this.state("");
+    else {
+      this.state("");
+      $("answer").hidden = true;
+      show($("ask-problem"));
+    }
   }
 
   change(edited) {
@@ -85,8 +89,8 @@ export class Ask {
     this.ask();
   }
 
-  further() {
-    this.range = Math.min(this.range * 4, MOST_USERS);
+  further(wanted) {
+    this.range = Math.min(Math.max(this.range * 4, wanted), MOST_USERS);
     this.ask();
   }
 
@@ -114,16 +118,18 @@ export class Ask {
       if (isAbort(error)) return;
       this.state("");
       $("answer").hidden = true;
-      show($("ask-problem"), problemBox(error));
+      const removable = ownFilters(this.question, (edited) => this.change(edited));
+      show($("ask-problem"), problemBox(error), ...removable);
     }
   }
 
   answered(answer) {
     const { audience } = answer;
+    const focused = $("answer").contains(document.activeElement) && document.activeElement;
     const whatUsers = h(
       "section",
       { class: "panel", "aria-labelledby": "read-title" },
-      h("h2", { id: "read-title" }, "How it was read"),
+      h("h2", { id: "read-title", tabindex: -1 }, "How it was read"),
       ...reading(audience, this.question, this.offer.columns, (edited) => this.change(edited)).filter(Boolean),
     );
     this.traits.begin(answer);
@@ -156,8 +162,15 @@ export class Ask {
       ),
     );
     $("answer").hidden = false;
+    if (focused) this.focusAgain(focused);
     if (this.suggested) this.suggested.open = false;
     $("versions").textContent = `Model ${audience.model_version}, index ${audience.collection} as of ${audience.ds}`;
+  }
+
+  // A new answer stands in the place of the one that had the focus.
+  focusAgain(element) {
+    element.focus();
+    if (document.activeElement !== element) $("read-title").focus();
   }
 
   choose(size) {

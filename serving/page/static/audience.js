@@ -24,9 +24,11 @@ export class Audience {
     await this.look();
   }
 
+  // A dialog that is left open would keep the whole page from answering.
   close() {
     clearTimeout(this.timer);
     this.running?.abort();
+    for (const dialog of $("audience").querySelectorAll("dialog[open]")) dialog.close();
   }
 
   path(more = "") {

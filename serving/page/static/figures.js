@@ -39,7 +39,7 @@ export class Figures {
       inputmode: "decimal",
       onchange: () => this.bounded(),
     });
-    this.more = h("button", { type: "button", class: "link", onclick: () => this.further() }, "Look further down");
+    this.more = h("button", { type: "button", class: "link", onclick: () => this.further(0) }, "Look further down");
     this.problem = h("div");
     this.element = h("section", { class: "panel", "aria-labelledby": "figures-title" });
   }
@@ -109,7 +109,7 @@ export class Figures {
     const size = Math.round(Number(this.size_.value));
     if (!(size >= 1)) return this.tell();
     this.wanted = Math.min(size, Number(this.size_.max));
-    if (this.wanted > this.curve.end) return this.further();
+    if (this.wanted > this.curve.end) return this.further(this.wanted);
     this.tell();
     if (!this.curve.isExact(this.wanted)) await this.exactly({ size: this.wanted });
   }
@@ -117,7 +117,7 @@ export class Figures {
   async bounded() {
     const least = Number(this.least.value) / 100;
     if (!this.least.value || !(least >= 0 && least <= 1)) return this.tell();
-    await this.exactly({ size: this.curve.end, minimum_probability: least });
+    await this.exactly({ size: Number(this.size_.max), minimum_probability: least });
   }
 
   async exactly(body) {
@@ -128,9 +128,10 @@ export class Figures {
           code: "nobody",
           detail: `nobody is that likely: the first user's chance is ${percent(this.curve.at(1).probability)}`,
         };
-      this.curve.add(found.curve.at(-1));
       this.wanted = found.size;
       show(this.problem);
+      if (found.size > this.curve.end) return this.further(found.size);
+      this.curve.add(found.curve.at(-1));
       this.tell();
     } catch (error) {
       if (!isAbort(error)) show(this.problem, problemBox(error));

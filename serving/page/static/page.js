@@ -19,7 +19,16 @@ new Seeds();
 
 function route() {
   const [, view = "ask", id = ""] = location.hash.split("/");
-  return view === "audiences" && id ? { view: "audience", id } : { view: VIEWS.includes(view) ? view : "ask" };
+  return view === "audiences" && id ? { view: "audience", id: decoded(id) } : { view: VIEWS.includes(view) ? view : "ask" };
+}
+
+// A link that was cut off names no audience, which the server says.
+function decoded(id) {
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    return id;
+  }
 }
 
 async function open({ focus }) {
@@ -35,7 +44,7 @@ async function open({ focus }) {
   }
   if (focus) $(`${view}-title`).focus();
   if (view === "saved") await saved.open();
-  if (view === "audience") await audience.open(decodeURIComponent(id));
+  if (view === "audience") await audience.open(id);
 }
 
 async function start() {

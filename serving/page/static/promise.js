@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { notes } from "./told.js";
-import { count, dayOf, percent, sentence, users, windowOf } from "./words.js";
+import { count, dayOf, madeFrom, percent, sentence, users, windowOf } from "./words.js";
 
 const SEEDS_SHOWN = 10;
 
@@ -26,7 +26,7 @@ export function promise(audience) {
       { class: "soft" },
       `${audience.size ? `That is ${percent(prediction.expected / audience.size)}; with` : "With"} ${percent(prediction.level)} certainty between ${count(prediction.low)} and ${count(prediction.high)}. Window: ${windowOf(audience)}.`,
     ),
-    h("p", null, audience.demand ? h("q", null, audience.demand) : "Made from a list of users."),
+    h("p", null, audience.demand ? h("q", null, audience.demand) : `Made from ${madeFrom(audience)}.`),
     h("p", { class: "soft small" }, `Made on ${dayOf(audience.created_at)}. ${sentence(prediction.method)}`),
   );
 }

@@ -54,8 +54,19 @@ export function reading(audience, question, columns, change) {
 }
 
 function filters(audience, question, change) {
-  const own = question.filters.map((each, at) => filterChip(question.filters, each, at, change));
-  const chips = [...audience.default_filters.map(fixedChip), ...own];
+  return listed([...audience.default_filters.map(fixedChip), ...filterChips(question, change)]);
+}
+
+// The question's own filters alone, for where there is no answer to show them with.
+export function ownFilters(question, change) {
+  return listed(filterChips(question, change));
+}
+
+function filterChips({ filters }, change) {
+  return filters.map((each, at) => filterChip(filters, each, at, change));
+}
+
+function listed(chips) {
   return chips.length ? [h("h3", null, "Only users with"), h("ul", { class: "chips" }, chips)] : [];
 }
 
@@ -64,14 +75,10 @@ function sentenceChip(all, sentence, at, change) {
   const others = all
     .filter((_, place) => place !== at)
     .map((each, place) => (place ? each : { ...each, joined: "and" }));
-  const edit = [
-    {
-      label: "Sentence",
-      value: sentence.text,
-      write: (text) => change({ sentences: all.map((each, place) => (place === at ? { ...each, text } : each)) }),
-    },
-  ];
-  return chip(sentence.text, lead, all.length > 1 && (() => change({ sentences: others })), edit);
+  const edits = [{ label: "Sentence", value: sentence.text, write: (each, text) => ({ ...each, text }) }];
+  const replaced = (next) => change({ sentences: all.map((each, place) => (place === at ? next : each)) });
+  const without = all.length > 1 && (() => change({ sentences: others }));
+  return chip(sentence.text, lead, without, { edits, edited: sentence, replaced });
 }
 
 function conditionChip(all, condition, at, words, change) {
@@ -84,22 +91,19 @@ function conditionChip(all, condition, at, words, change) {
         .map((each, place) => (place ? each : { ...each, joined: "and" })),
       sentences: null,
     });
-  return chip(words, at > 0 && condition.joined === "or" ? "or" : "", without, fields(condition, replaced));
+  const lead = at > 0 && condition.joined === "or" ? "or" : "";
+  return chip(words, lead, without, { edits: fields(condition), edited: condition, replaced });
 }
 
-// The values of a condition that can be written anew.
-function fields(condition, replaced) {
+// The values of a condition that can be written anew; `write` gives one like it with another value.
+function fields(condition) {
   const leaves = [
-    ["topic", "About", (value) => ({ ...condition, topic: value })],
-    ["value", "Is", (value) => ({ ...condition, value })],
-    [
-      "comparison",
-      "Number",
-      (value) => ({ ...condition, comparison: { ...condition.comparison, value: Number(value) } }),
-    ],
-    ["count", "Times", (value) => ({ ...condition, count: { ...condition.count, value: Number(value) } })],
-    ["amount", "Amount", (value) => ({ ...condition, amount: { ...condition.amount, value: Number(value) } })],
-    ["window", "Days", (value) => ({ ...condition, window: { within_days: Number(value) } })],
+    ["topic", "About", (each, topic) => ({ ...each, topic })],
+    ["value", "Is", (each, value) => ({ ...each, value })],
+    ["comparison", "Number", (each, value) => ({ ...each, comparison: { ...each.comparison, value: Number(value) } })],
+    ["count", "Times", (each, value) => ({ ...each, count: { ...each.count, value: Number(value) } })],
+    ["amount", "Amount", (each, value) => ({ ...each, amount: { ...each.amount, value: Number(value) } })],
+    ["window", "Days", (each, value) => ({ ...each, window: { within_days: Number(value) } })],
   ];
   return leaves
     .filter(([name]) => condition[name] && (name !== "window" || condition.window.within_days))
@@ -107,12 +111,12 @@ function fields(condition, replaced) {
       label,
       value: condition[name].within_days ?? condition[name].value ?? condition[name],
       number: typeof condition[name] === "object",
-      write: (value) => replaced(write(value)),
+      write,
     }));
 }
 
 function filterChip(all, filter, at, change) {
-  return chip(filterWords(filter), "", () => change({ filters: all.filter((_, place) => place !== at) }), []);
+  return chip(filterWords(filter), "", () => change({ filters: all.filter((_, place) => place !== at) }));
 }
 
 const fixedChip = (filter) =>
@@ -123,16 +127,16 @@ function filterWords(filter) {
   return `${filter.field.replaceAll("_", " ")} ${filter.op} ${[filter.value].flat().join(", ")}`;
 }
 
-function chip(words, lead, remove, edits) {
+function chip(words, lead, remove, editing = { edits: [] }) {
   const item = h("li", { class: "chip" });
-  const text = edits.length
+  const text = editing.edits.length
     ? h(
         "button",
         {
           type: "button",
           class: "words",
           "aria-label": `Change: ${words}`,
-          onclick: () => item.replaceChildren(editor(item, edits, () => restore())),
+          onclick: () => item.replaceChildren(editor(editing, () => restore())),
         },
         words,
       )
@@ -150,7 +154,7 @@ function chip(words, lead, remove, edits) {
   return item;
 }
 
-function editor(item, edits, restore) {
+function editor({ edits, edited, replaced }, restore) {
   const inputs = edits.map((edit) =>
     h("input", {
       "aria-label": edit.label,
@@ -161,9 +165,9 @@ function editor(item, edits, restore) {
   );
   const save = (event) => {
     event.preventDefault();
-    const at = inputs.findIndex((input, place) => input.value !== String(edits[place].value));
-    if (at < 0) restore();
-    else edits[at].write(inputs[at].value);
+    const changed = edits.map((edit, at) => [edit, inputs[at].value]).filter(([edit, value]) => value !== `${edit.value}`);
+    if (changed.length) replaced(changed.reduce((each, [edit, value]) => edit.write(each, value), edited));
+    else restore();
   };
   const form = h(
     "form",

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { $, h, show } from "./dom.js";
 import { isAbort, problemBox } from "./told.js";
-import { count, dayOf, percent, users, windowOf } from "./words.js";
+import { count, dayOf, madeFrom, percent, users, windowOf } from "./words.js";
 
 const PAGE = 20;
 const AGAIN_MS = 1_500;
@@ -19,6 +19,8 @@ export class Saved {
     this.running = new AbortController();
     this.list = [];
     this.cursor = null;
+    this.chosen.clear();
+    this.compared = null;
     show($("saved"), h("p", { class: "soft" }, "Loading …"));
     await this.page();
   }
@@ -118,7 +120,7 @@ export class Saved {
         "th",
         { scope: "row", role: "rowheader" },
         h("a", { href: `#/audiences/${audience.id}` }, audience.name),
-        h("span", { class: "soft small" }, audience.demand || "from a list"),
+        h("span", { class: "soft small" }, audience.demand || `from ${madeFrom(audience)}`),
       ),
       cell("State", state(audience)),
       cell("Users", ready ? count(audience.size) : "–"),

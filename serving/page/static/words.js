@@ -23,6 +23,12 @@ export function windowOf(audience) {
   return `${day.format(after(first))} to ${day.format(after(end))}`;
 }
 
+// What an audience was made from, where no sentence was given.
+export function madeFrom({ kind, request }) {
+  if (kind === "lookalike") return "a list of users";
+  return (request.sentences ?? []).map(({ text }) => text).join("; ") || "no sentence";
+}
+
 // A sentence of the server, as one: "too vague: ..." becomes "Too vague: ... ."
 export function sentence(text) {
   const told = text.charAt(0).toUpperCase() + text.slice(1);
