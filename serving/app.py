@@ -8,6 +8,7 @@ from importlib.metadata import version
 from anyio import to_thread
 from fastapi import FastAPI
 
+from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
 from serving import problems, running
 from serving.access.install import install
@@ -37,7 +38,11 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stop_tracing = tracing.start(settings.otlp_endpoint)
-        callers.tenants = tenants = app.state.tenants = open_tenants(settings, open_desk)
+        try:
+            callers.tenants = tenants = app.state.tenants = open_tenants(settings, open_desk)
+        except FoundError as error:
+            app.state.refused = error
+            raise
         to_thread.current_default_thread_limiter().total_tokens = threads_for(settings.queue_size)
         url = f"http://{settings.host}:{settings.port}"
         for tenant in tenants.values():
@@ -64,6 +69,7 @@ def create_app(settings: Settings, *, open_desk: Callable[[Settings], Desk] = op
     app.state.instance = uuid.uuid4().hex
     problems.install(app)
     app.state.tenants = {}
+    app.state.refused = None
     callers = install(app, settings)
     app.state.keys_required = callers.required
     app.add_middleware(Told)

@@ -5,9 +5,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+from pydantic import BaseModel
+
+M = TypeVar("M", bound=BaseModel)
 
 AGAIN = frozenset((429, 503))
 MOST_PAUSE_SECONDS = 30.0
@@ -33,18 +36,22 @@ class Caller:
     retries: int
     pause: float
 
-    def call(self, method: str, path: str, *, repeatable: bool = True, **given: Any) -> Any:
-        """The answer's JSON. Raises FoundApiError."""
+    def read(self, message: type[M], method: str, path: str, *, repeatable: bool = True, **given: Any) -> M:
+        """The answer as such a message. Raises FoundApiError."""
         with self.answer(method, path, repeatable=repeatable, **given) as answer:
-            answer.read()
-            return answer.json()
+            return message.model_validate_json(answer.read())
 
     @contextmanager
     def answer(self, method: str, path: str, *, repeatable: bool = True, **given: Any) -> Iterator[httpx.Response]:
-        """A successful answer whose body is not read yet."""
+        """A successful answer whose body is not read yet. Raises FoundApiError, also for a body that breaks off or that
+        whoever reads it cannot make sense of (ValueError, TypeError)."""
         answer = self._sent(method, path, self.retries if repeatable else 0, given)
         try:
             yield answer
+        except httpx.HTTPError as error:
+            raise _no_answer(error) from error
+        except (ValueError, TypeError) as error:
+            raise _strange(answer) from error
         finally:
             answer.close()
 
@@ -53,6 +60,8 @@ class Caller:
             last = attempt == retries
             try:
                 answer = self.http.send(self.http.build_request(method, path, **given), stream=True)
+                if not answer.is_success:
+                    answer.read()
             except httpx.TransportError as error:
                 if last:
                     raise _no_answer(error) from error
@@ -60,7 +69,6 @@ class Caller:
                 continue
             if answer.is_success:
                 return answer
-            answer.read()
             if last or answer.status_code not in AGAIN:
                 raise _refused(answer)
             self._wait(attempt, answer.headers.get("Retry-After"))
@@ -73,7 +81,7 @@ class Caller:
         time.sleep(max(min(asked, MOST_PAUSE_SECONDS), chosen))
 
 
-def _no_answer(error: httpx.TransportError) -> FoundApiError:
+def _no_answer(error: httpx.HTTPError) -> FoundApiError:
     return FoundApiError(
         status=0,
         code="no_answer",
@@ -83,9 +91,17 @@ def _no_answer(error: httpx.TransportError) -> FoundApiError:
 
 
 def _refused(answer: httpx.Response) -> FoundApiError:
-    named = {"status": answer.status_code, "request_id": answer.headers.get("X-Request-ID", "")}
     try:
         told = answer.json()
-        return FoundApiError(code=told["code"], detail=told["detail"], hint=told["hint"], **named)
+        return FoundApiError(code=told["code"], detail=told["detail"], hint=told["hint"], **_named(answer))
     except (ValueError, KeyError, TypeError):
-        return FoundApiError(code="no_problem", detail="the answer is none of FOUND.", hint="Check the URL.", **named)
+        return _strange(answer)
+
+
+def _strange(answer: httpx.Response) -> FoundApiError:
+    detail = "the answer is none of FOUND."
+    return FoundApiError(code="no_problem", detail=detail, hint="Check the URL.", **_named(answer))
+
+
+def _named(answer: httpx.Response) -> dict[str, Any]:
+    return {"status": answer.status_code, "request_id": answer.headers.get("X-Request-ID", "")}

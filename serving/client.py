@@ -1,6 +1,7 @@
 """A client of the API for Python: `FoundClient("http://127.0.0.1:8080", key)`. It needs httpx and pydantic alone."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from serving.answers import AudienceMessage, FeaturesMessage, PreviewMessage, Re
 from serving.audiences.answers import (
     AudiencePage,
     ComparedMessage,
+    DeletedMessage,
     ExplainedMembers,
     ExportList,
     ExportMessage,
@@ -24,7 +26,7 @@ from serving.audiences.answers import (
     Status,
     StoredAudienceMessage,
 )
-from serving.calling import Caller, FoundApiError
+from serving.calling import Caller, FoundApiError, M
 
 __all__ = ["FoundApiError", "FoundClient", "Member"]
 
@@ -59,8 +61,8 @@ class FoundClient:
         pause: float = 0.5,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        http = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout, transport=transport)
+        headers = {"Authorization": f"Bearer {_checked_key(key)}"} if key else {}
+        http = httpx.Client(base_url=_checked_url(url), headers=headers, timeout=timeout, transport=transport)
         self._caller = Caller(http, retries, pause)
 
     def __enter__(self) -> Self:
@@ -76,26 +78,26 @@ class FoundClient:
 
     def ready(self) -> ReadyMessage:
         """What answers now."""
-        return ReadyMessage.model_validate(self._caller.call("GET", "/readyz"))
+        return self._caller.read(ReadyMessage, "GET", "/readyz")
 
     def target(self, demand: str = "", *, size: int = 20, **asked: Any) -> AudienceMessage:
         """The users who will most probably do what the sentence says."""
-        return AudienceMessage.model_validate(self._ask("target", demand=demand, size=size, **asked))
+        return self._ask(AudienceMessage, "target", demand=demand, size=size, **asked)
 
     def preview(self, demand: str = "", *, size: int = 20, **asked: Any) -> PreviewMessage:
         """What such an audience would be."""
-        return PreviewMessage.model_validate(self._ask("preview", demand=demand, size=size, **asked))
+        return self._ask(PreviewMessage, "preview", demand=demand, size=size, **asked)
 
     def lookalike(
         self, positives: Sequence[str], negatives: Sequence[str] = (), *, size: int = 20, **asked: Any
     ) -> AudienceMessage:
         """The users who are like the positives and unlike the negatives."""
         sides = {"positives": list(positives), "negatives": list(negatives)}
-        return AudienceMessage.model_validate(self._ask("lookalike", **sides, size=size, **asked))
+        return self._ask(AudienceMessage, "lookalike", **sides, size=size, **asked)
 
     def features(self, user_id: str) -> FeaturesMessage:
         """What the online store knows of a user."""
-        return FeaturesMessage.model_validate(self._caller.call("GET", f"/v1/users/{quote(user_id, safe='')}/features"))
+        return self._caller.read(FeaturesMessage, "GET", f"/v1/users/{quote(user_id, safe='')}/features")
 
     def create_audience(self, name: str, *, patience: float = 600.0, **asked: Any) -> StoredAudienceMessage:
         """A stored audience, made once however often this is sent, when it is ready (or was cancelled).
@@ -106,8 +108,8 @@ class FoundClient:
         until = time.monotonic() + patience
         headers = {"Idempotency-Key": uuid.uuid4().hex}
         wait = {"wait_seconds": min(30.0, patience)}
-        made = self._caller.call("POST", "/v1/audiences", json={"name": name, **asked}, headers=headers, params=wait)
-        found = StoredAudienceMessage.model_validate(made)
+        given: dict[str, Any] = {"json": {"name": name, **asked}, "headers": headers, "params": wait}
+        found = self._caller.read(StoredAudienceMessage, "POST", "/v1/audiences", **given)
         while found.status in _UNFINISHED:
             if time.monotonic() > until:
                 detail = f"the audience {found.id} is {found.status} after {patience:g} seconds."
@@ -119,14 +121,14 @@ class FoundClient:
         return found
 
     def audience(self, id: str) -> StoredAudienceMessage:
-        return StoredAudienceMessage.model_validate(self._caller.call("GET", f"/v1/audiences/{id}"))
+        return self._caller.read(StoredAudienceMessage, "GET", f"/v1/audiences/{id}")
 
     def audiences(self, status: Status | None = None) -> Iterator[StoredAudienceMessage]:
         """All stored audiences, the newest first, read page by page."""
         asked = {"limit": 100} | ({"status": status} if status else {})
         cursor: dict[str, str] = {}
         while True:
-            page = AudiencePage.model_validate(self._caller.call("GET", "/v1/audiences", params=asked | cursor))
+            page = self._caller.read(AudiencePage, "GET", "/v1/audiences", params=asked | cursor)
             yield from page.data
             if page.next_cursor is None:
                 return
@@ -138,52 +140,68 @@ class FoundClient:
             for line in answer.iter_lines():
                 yield Member(**json.loads(line))
 
-    def download(self, id: str, path: Path, *, format: Format = "csv") -> None:
+    def download(self, id: str, path: Path | str, *, format: Format = "csv") -> None:
         """Writes the members into a file, which appears whole or not at all."""
+        path = Path(path)
         beside = path.with_name(f".{path.name}.part")
-        with self._caller.answer("GET", f"/v1/audiences/{id}/members", params={"format": format}) as answer:
-            with beside.open("wb") as file:
-                file.writelines(answer.iter_bytes())
-        beside.replace(path)
+        try:
+            with self._caller.answer("GET", f"/v1/audiences/{id}/members", params={"format": format}) as answer:
+                with beside.open("wb") as file:
+                    file.writelines(answer.iter_bytes())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
     def reasons(self, id: str, *, limit: int = 10) -> ExplainedMembers:
         """What moved the scores of the first members."""
-        told = self._caller.call("GET", f"/v1/audiences/{id}/reasons", params={"limit": limit})
-        return ExplainedMembers.model_validate(told)
+        return self._caller.read(ExplainedMembers, "GET", f"/v1/audiences/{id}/reasons", params={"limit": limit})
 
     def export(self, id: str, url: str, *, format: Format = "jsonl") -> ExportMessage:
         """Queues the sending of the members to an https address. Sent once: a second request is a second export."""
         asked = {"url": url, "format": format}
-        made = self._caller.call("POST", f"/v1/audiences/{id}/exports", json=asked, repeatable=False)
-        return ExportMessage.model_validate(made)
+        return self._caller.read(ExportMessage, "POST", f"/v1/audiences/{id}/exports", json=asked, repeatable=False)
 
     def exports(self, id: str) -> list[ExportMessage]:
         """How the exports of an audience went, the newest first."""
-        return ExportList.model_validate(self._caller.call("GET", f"/v1/audiences/{id}/exports")).data
+        return self._caller.read(ExportList, "GET", f"/v1/audiences/{id}/exports").data
 
     def receivers(self) -> ReceiversMessage:
         """Whether the server sends exports, and to which hosts."""
-        return ReceiversMessage.model_validate(self._caller.call("GET", "/v1/receivers"))
+        return self._caller.read(ReceiversMessage, "GET", "/v1/receivers")
 
     def compare(self, one: str, other: str) -> ComparedMessage:
         """How many users two audiences share."""
-        compared = self._caller.call("POST", "/v1/audiences:compare", json={"audiences": [one, other]})
-        return ComparedMessage.model_validate(compared)
+        return self._caller.read(ComparedMessage, "POST", "/v1/audiences:compare", json={"audiences": [one, other]})
 
     def rename(self, id: str, name: str) -> StoredAudienceMessage:
-        return StoredAudienceMessage.model_validate(
-            self._caller.call("PATCH", f"/v1/audiences/{id}", json={"name": name})
-        )
+        return self._caller.read(StoredAudienceMessage, "PATCH", f"/v1/audiences/{id}", json={"name": name})
 
     def cancel(self, id: str) -> StoredAudienceMessage:
         """Stops the making of an audience."""
-        return StoredAudienceMessage.model_validate(
-            self._caller.call("POST", f"/v1/audiences/{id}:cancel", repeatable=False)
-        )
+        return self._caller.read(StoredAudienceMessage, "POST", f"/v1/audiences/{id}:cancel", repeatable=False)
 
     def delete(self, id: str) -> None:
         """Removes an audience with its members, seeds and exports."""
-        self._caller.call("DELETE", f"/v1/audiences/{id}", repeatable=False)
+        self._caller.read(DeletedMessage, "DELETE", f"/v1/audiences/{id}", repeatable=False)
 
-    def _ask(self, kind: str, **asked: Any) -> Any:
-        return self._caller.call("POST", f"/v1/audiences:{kind}", json=asked)
+    def _ask(self, message: type[M], kind: str, **asked: Any) -> M:
+        return self._caller.read(message, "POST", f"/v1/audiences:{kind}", json=asked)
+
+
+def _checked_url(url: str) -> str:
+    try:
+        if httpx.URL(url).scheme in ("http", "https"):
+            return url.rstrip("/")
+    except httpx.InvalidURL:
+        pass
+    detail = f"the address of a server is like http://127.0.0.1:8080, found {url!r}."
+    raise FoundApiError(status=0, code="bad_address", detail=detail, hint="Correct it.")
+
+
+def _checked_key(key: str) -> str:
+    """Without the end of the line that it was read from."""
+    if re.fullmatch(r"[!-~]+", key.strip()):
+        return key.strip()
+    raise FoundApiError(
+        status=0, code="bad_key", detail="a key is one word of ASCII.", hint="Make one: found keys create."
+    )

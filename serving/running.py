@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from typing import Any
 
+from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.names import Workdir
 from serving.errors import ServerRefused
 
@@ -62,7 +63,10 @@ def _asked(method: str, url: str, body: bytes | None, key: str) -> dict[str, Any
             return dict(json.load(answer))
     except urllib.error.HTTPError as error:
         with error:
-            raise ServerRefused(f"{url} answered {error.code}: {_problem(error.read())}") from error
+            told = _problem(error.read())
+        if error.code < 500:  # the problem says what to do
+            raise FoundError(told) from error
+        raise ServerRefused(f"{url} answered {error.code}: {told}") from error
     except OSError as error:
         raise ServerRefused(f"{url} does not answer: {error}.") from error
 

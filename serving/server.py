@@ -2,6 +2,7 @@
 
 import logging.config
 import socket
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -38,6 +39,12 @@ def server_of(app: FastAPI) -> Server:
 
 
 def serve(settings: Settings) -> None:
-    """Answers until it is interrupted or terminated."""
+    """Answers until it is interrupted or terminated. Raises the FoundError for which it could not start."""
     logging.config.dictConfig(log_config(settings.log_format))
-    server_of(create_app(settings)).run()
+    app = create_app(settings)
+    # uvicorn would log its traceback, and exit with a code of its own
+    logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.refused is None)
+    with suppress(SystemExit):
+        server_of(app).run()
+    if app.state.refused:
+        raise app.state.refused

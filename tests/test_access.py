@@ -466,6 +466,14 @@ def test_a_second_server_of_a_work_directory_does_not_start(tmp_path, monkeypatc
         assert client.get("/v1/audiences").status_code == 200
 
 
+def test_the_command_of_a_second_server_says_so_in_one_line(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("serving.access.tenants._PATIENCE_SECONDS", 0.1)
+    with serving(published(tmp_path)):
+        assert main(["serve", "--workdir", str(tmp_path), "--port", str(ports.unused())]) == 2
+        told = capfd.readouterr().err
+        assert told.splitlines()[-1].startswith("error: another server runs on") and "Traceback" not in told
+
+
 def test_who_sends_no_key_learns_that_a_server_is_not_ready_and_no_more(tmp_path):
     settings = Settings(workdir=str(tmp_path), require_keys="always")
     key = bearer(Keys(settings.work.keys).create(name="k", role="viewer")[1])

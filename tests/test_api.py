@@ -29,6 +29,7 @@ from serving_doubles import (
     write_features,
 )
 
+from feature_repo.contracts.errors import FoundError
 from feature_repo.contracts.settings import Settings
 from serving import running
 from serving.app import create_app
@@ -435,7 +436,6 @@ def listening(settings: Settings):
 
 def test_the_commands_go_through_the_server_that_owns_the_index(tmp_path, unused_port):
     from serving.ask import show_lookalike, show_target
-    from serving.errors import ServerRefused
     from serving.publish import main
 
     settings = Settings(workdir=str(tmp_path), port=unused_port, admin_key=KEY)
@@ -454,7 +454,9 @@ def test_the_commands_go_through_the_server_that_owns_the_index(tmp_path, unused
         assert shown[0] == "audience for 'a picnic basket' (model v1, collection users_v1, as of 2024-06-01)"
         assert shown[1].split() == ["user", "probability", "reason"]
         assert shown[3].split()[0] in PICNIC and shown[3].endswith("picnic basket")
-        with pytest.raises(ServerRefused, match="answered 404: the index users_v1 holds no user 'eve'"):
+        with pytest.raises(
+            FoundError, match=r"^the index users_v1 holds no user 'eve'.* check the spelling of the ids.$"
+        ):
             show_lookalike(settings, ["eve"], negatives=[], demand="", size=3)
     assert running.server_of(settings.work) is None
 

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -54,6 +55,18 @@ def test_an_audience_is_read_as_it_was_made(store, database):
     assert found.prediction["expected"] == 1.0
     pages = list(store.members(name))
     assert [(rank, m) for page in pages for rank, m in page] == list(enumerate(made(users=5, held_out=2).members))
+
+
+@pytest.mark.parametrize(("status", "then"), [(503, "queued"), (500, "queued"), (404, "failed")])
+def test_what_failed_by_the_servers_fault_is_made_anew_under_its_key(store, status, then):
+    asked = replace(new(), idempotency_key="k")
+    first, _ = store.create(asked, now=NOW)
+    store.claim()
+    store.fail(first.id, {"code": "c", "detail": "d", "hint": "h", "status": status})
+
+    again, fresh = store.create(asked, now=NOW)
+
+    assert (again.id, again.status, fresh, again.error is None) == (first.id, then, False, then == "queued")
 
 
 def test_members_come_in_pages_and_a_deletion_in_between_is_told(store, monkeypatch):

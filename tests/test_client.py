@@ -80,11 +80,12 @@ def test_an_audience_is_made_listed_renamed_compared_read_and_removed(found, tmp
 def test_every_page_of_audiences_is_read(found, monkeypatch):
     for name in ("a", "b", "c"):
         found.create_audience(name, demand="tea", size=1)
-    call = calling.Caller.call
-    small = lambda self, method, path, **given: call(  # noqa: E731
-        self, method, path, **{**given, "params": {**given["params"], "limit": 1}}
-    )
-    monkeypatch.setattr(calling.Caller, "call", small)
+    read = calling.Caller.read
+
+    def one_by_one(self, message, method, path, **given):
+        return read(self, message, method, path, **{**given, "params": {**given["params"], "limit": 1}})
+
+    monkeypatch.setattr(calling.Caller, "read", one_by_one)
     assert [each.name for each in found.audiences("ready")][:3] == ["c", "b", "a"]
 
 
@@ -192,6 +193,45 @@ def test_an_audience_that_takes_its_time_is_waited_for_and_a_failed_one_raises(p
 def test_an_answer_that_is_not_founds_is_said(pauses):
     with pytest.raises(FoundApiError, match=r"no_problem \(404\): the answer is none of FOUND\. Check the URL\."):
         client_of(Answers(httpx.Response(404, text="<html>"))).ready()
+
+
+class BreaksOff(httpx.SyncByteStream):
+    def __iter__(self):
+        yield b"user_id,score\n"
+        raise httpx.RemoteProtocolError("peer closed the connection")
+
+
+def test_an_answer_that_breaks_off_is_no_answer_and_leaves_no_file(tmp_path):
+    def broken() -> FoundClient:
+        return client_of(Answers(httpx.Response(200, stream=BreaksOff())))
+
+    for ask in (
+        lambda: broken().ready(),
+        lambda: list(broken().members("aud_1")),
+        lambda: broken().download("aud_1", str(tmp_path / "a.csv")),
+    ):
+        with pytest.raises(FoundApiError, match=r"no_answer \(0\)|no_problem \(200\)"):
+            ask()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("body", ["<html>Sign in</html>", "{}", "[1]", '"x"'])
+def test_a_success_of_another_server_is_said(body):
+    for ask in (lambda found: found.ready(), lambda found: list(found.members("aud_1"))):
+        with pytest.raises(FoundApiError, match=r"no_problem \(200\): the answer is none of FOUND"):
+            ask(client_of(Answers(httpx.Response(200, text=body))))
+
+
+def test_addresses_and_keys_that_cannot_be_are_refused_at_once():
+    for url in ("127.0.0.1:8080", "ftp://found", "http://found:port", ""):
+        with pytest.raises(FoundApiError, match=r"bad_address \(0\): the address of a server is like http://127"):
+            FoundClient(url)
+    for key in ("two words", "schlüssel", " "):
+        with pytest.raises(FoundApiError, match=r"bad_key \(0\): a key is one word of ASCII"):
+            FoundClient("http://found", key)
+    answers = Answers(httpx.Response(200, json=READY))
+    FoundClient("http://found/", "secret\n", transport=httpx.MockTransport(answers)).ready()
+    assert answers.requests[0].headers["Authorization"] == "Bearer secret"
 
 
 def test_the_client_loads_nothing_of_the_server():

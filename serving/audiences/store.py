@@ -46,7 +46,8 @@ class AudienceStore:
         self._database, self._tenant = database, tenant
 
     def create(self, new: NewAudience, *, now: str) -> tuple[StoredAudience, bool]:
-        """The queued audience, and whether it is new: an idempotency key that is known gives what it gave before.
+        """The queued audience, and whether it is new: an idempotency key that is known gives what it gave before. What
+        failed by the server's fault waits again.
 
         Raises IdempotencyConflict for a key of another request, QueueFull where too much waits.
         """
@@ -56,11 +57,17 @@ class AudienceStore:
                 if known := _one(db, where, (self._tenant, new.idempotency_key)):
                     if known.fingerprint != new.fingerprint:
                         raise IdempotencyConflict(f"the key {new.idempotency_key!r} was sent with another request.")
-                    return known, False
+                    return self._again(db, known), False
             waiting = int(db.execute(f"SELECT count(*) FROM audiences WHERE {_OPEN}").fetchone()[0])
             if waiting >= MOST_WAITING:
                 raise QueueFull(f"{waiting} audiences are being made or wait, no more than {MOST_WAITING} may.")
             return self._insert(db, new, now), True
+
+    def _again(self, db: sqlite3.Connection, known: StoredAudience) -> StoredAudience:
+        if known.status == FAILED and (known.error or {}).get("status", 0) >= 500:
+            sql = "UPDATE audiences SET status = ?, progress = 0, error = NULL WHERE id = ?"
+            db.execute(sql, (QUEUED, known.id))
+        return self._get(db, known.id)
 
     def _insert(self, db: sqlite3.Connection, new: NewAudience, now: str) -> StoredAudience:
         name = f"aud_{secrets.token_hex(12)}"
