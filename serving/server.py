@@ -2,7 +2,6 @@
 
 import logging.config
 import socket
-from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -44,7 +43,10 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
     # uvicorn would log its traceback, and exit with a code of its own
     logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.refused is None)
-    with suppress(SystemExit):
+    try:
         server_of(app).run()
+    except SystemExit:
+        if app.state.refused is None:
+            raise
     if app.state.refused:
         raise app.state.refused
