@@ -35,6 +35,7 @@ from serving import running
 from serving.app import create_app
 from serving.ask import render
 from serving.desk import Desk
+from serving.errors import ServerRefused
 from serving.index import open_index
 from serving.publish import publish
 from serving.question import MOST_EXPLAINED
@@ -458,6 +459,12 @@ def test_the_commands_go_through_the_server_that_owns_the_index(tmp_path, unused
             FoundError, match=r"^the index users_v1 holds no user 'eve'.* check the spelling of the ids.$"
         ):
             show_lookalike(settings, ["eve"], negatives=[], demand="", size=3)
+        with (
+            pytest.MonkeyPatch.context() as patched,
+            pytest.raises(ServerRefused, match=r"answered 500: .* stop it and"),
+        ):
+            patched.setattr(Desk, "target", lambda *_, **__: 1 / 0)
+            show_target(settings, demand="a picnic basket", size=3)
     assert running.server_of(settings.work) is None
 
 

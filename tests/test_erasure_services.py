@@ -9,7 +9,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from feature_repo.contracts.settings import Settings
 from serving.erasure import index_rows, online
 from serving.erasure.person import Person
-from serving.errors import FeaturesMissing, FeaturesUnreachable, IndexUnreachable
+from serving.errors import FeaturesUnreachable, IndexUnreachable
 from serving.milvus import Milvus
 
 ANNA = Person("anna")
@@ -130,7 +130,7 @@ def test_redis_forgets_the_key_of_the_user_and_no_other(tmp_path, monkeypatch):
     client.refusal = NoPermissionError("this user has no permissions")
     assert online.forget(settings_of(tmp_path), "anna") == online.FromOnline(0, online.FILES_OF_OTHERS)
     client.refusal = ResponseError("Background save already in progress")
-    with pytest.raises(FeaturesMissing, match="Background save already in progress"):
+    with pytest.raises(FeaturesUnreachable, match="Background save already in progress"):
         online.forget(settings_of(tmp_path), "anna")
 
 
