@@ -13,14 +13,14 @@ import numpy as np
 from evaluated import arguments, runs, tell
 from numpy.typing import NDArray
 
-from feature_repo.contracts.names import Workdir
 from feature_repo.contracts.settings import Settings
+from feature_repo.embedding_days import chosen_day
 from model.combining import answered
 from model.evaluation import ranking
 from model.evaluation.bootstrap import weightings
 from model.evaluation.runs import Run, open_run
 from model.evaluation.scenarios import Scenario
-from serving.export import Order, read_order
+from serving.export import Order, Orders
 from serving.question import Question
 
 WRITTEN, SERVED = "as written", "as served"
@@ -41,14 +41,10 @@ def scored(run: Run, order: Order) -> NDArray[np.float64]:
     return np.where(within_U, score_U, score_U.min() - 1)
 
 
-def of_scenario(run: Run, work: Workdir, scenario: Scenario, labels: Mapping[str, int]) -> dict[str, Any]:
+def of_scenario(run: Run, read: Orders, scenario: Scenario, labels: Mapping[str, int]) -> dict[str, Any]:
     """Each reading's measures: the value, and replicates under the same resamples of the users."""
     question = Question(scenario.demand)
-    settings = Settings(workdir=str(work.root))
-    orders = {
-        WRITTEN: read_order(settings, question, run.cutoff, as_written=True),
-        SERVED: read_order(settings, question, run.cutoff),
-    }
+    orders = {WRITTEN: read.read(question, as_written=True), SERVED: read.read(question)}
     rows = [run.place(user) for user in labels]
     label_N = np.array(list(labels.values()))
     weight_RN = weightings(scenario.id, label_N, REPLICATES)
@@ -93,7 +89,8 @@ def main() -> None:
         for work, scenarios in found:
             of_seed = work.seeded(seed)
             run = open_run(of_seed, scenarios[0].cutoff)
-            rows += [of_scenario(run, of_seed, each, labels[each.id]) | {"seed": seed} for each in scenarios]
+            read = Orders(Settings(workdir=str(of_seed.root)), chosen_day(of_seed, run.cutoff))
+            rows += [of_scenario(run, read, each, labels[each.id]) | {"seed": seed} for each in scenarios]
     differing = [row for row in rows if row["differs"]]
     tell(
         {

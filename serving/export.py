@@ -7,6 +7,7 @@ day's tables here, and Spark scores the users that are left.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ from serving.filters import Condition as FilterCondition
 from serving.found_model import load_found_model
 from serving.opening import open_eligibility, open_reader
 from serving.question import Asked, Question
-from serving.reading import Reading
+from serving.reading import Reader, Reading
 from serving.rows import Publication
 from serving.texts import read_texts
 from serving.within import users_within
@@ -45,36 +46,51 @@ def read_order(settings: Settings, question: Question, ds: date | None, *, as_wr
 
     Raises a ServingError for what no question can ask.
     """
-    day = chosen_day(settings.work, ds)
-    eligibility = open_eligibility(settings, _publication(settings, day))
-    reading = Reading((Asked(question.demand),)) if as_written else _read(settings, day, eligibility, question)
-    filters = (*question.filters, *reading.filters)
-    limits = eligibility.limits(filters, reading.rules, without=question.exclude_users)
-    among = None if limits == Limits() else tuple(users_within(settings.work, day.ds, limits, _columns(settings, day)))
-    told = _told(reading, (*filters, *eligibility.default), among)
-    return Order(day.ds, reading.asked, among, tuple(told))
+    return Orders(settings, chosen_day(settings.work, ds)).read(question, as_written=as_written)
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Of one day; its model is loaded when the first sentence is read."""
+
+    settings: Settings
+    day: Day
+
+    def read(self, question: Question, *, as_written: bool = False) -> Order:
+        """See `read_order`."""
+        reading = Reading((Asked(question.demand),)) if as_written else self._reader.read(question)
+        filters = (*question.filters, *reading.filters)
+        limits = self._eligibility.limits(filters, reading.rules, without=question.exclude_users)
+        among = None if limits == Limits() else self._within(limits)
+        told = _told(reading, (*filters, *self._eligibility.default), among)
+        return Order(self.day.ds, reading.asked, among, tuple(told))
+
+    def _within(self, limits: Limits) -> tuple[str, ...]:
+        return tuple(users_within(self.settings.work, self.day.ds, limits, self._columns))
+
+    @cached_property
+    def _columns(self) -> tuple[Column, ...]:
+        return lake_columns(self.settings.work, self.day.ds, denied=self.settings.names("denied_fields"))
+
+    @cached_property
+    def _eligibility(self) -> Eligibility:
+        """As an index of the day would have it."""
+        ds, version = self.day.ds.isoformat(), self.day.model_version
+        return open_eligibility(
+            self.settings, Publication("", 0, version, TEMPLATE_VERSION, ds=ds, columns=self._columns)
+        )
+
+    @cached_property
+    def _reader(self) -> Reader:
+        work = self.settings.work
+        model = load_found_model(self.day.model_folder(work))
+        vectors = model.text_vectors(work.text_cache)
+        return open_reader(self.settings, model, self._eligibility.filters, read_texts(work, self.day.ds), vectors)
 
 
 def write_users(users: Sequence[str], path: Path) -> None:
     """As the Spark job reads them."""
     pq.write_table(pa.table({JOIN_KEY: pa.array(users, pa.string())}), path)
-
-
-def _publication(settings: Settings, day: Day) -> Publication:
-    """The day as an index of it would be."""
-    columns = _columns(settings, day)
-    return Publication("", 0, day.model_version, TEMPLATE_VERSION, ds=day.ds.isoformat(), columns=columns)
-
-
-def _columns(settings: Settings, day: Day) -> tuple[Column, ...]:
-    return lake_columns(settings.work, day.ds, denied=settings.names("denied_fields"))
-
-
-def _read(settings: Settings, day: Day, eligibility: Eligibility, question: Question) -> Reading:
-    model = load_found_model(day.model_folder(settings.work))
-    vectors = model.text_vectors(settings.work.text_cache)
-    texts = read_texts(settings.work, day.ds)
-    return open_reader(settings, model, eligibility.filters, texts, vectors).read(question)
 
 
 def _said(place: int, asked: Asked) -> str:
