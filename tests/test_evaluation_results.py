@@ -240,7 +240,9 @@ def test_seeds_that_disagree_widen_the_interval():
 
     assert width((0.7, 0.7, 0.7)) == pytest.approx(width((0.7,)))
     assert width((0.5, 0.7, 0.9)) > 3 * width((0.7, 0.7, 0.7))
-    assert width((0.5, 0.7, 0.9)) == pytest.approx(2 * 1.96 * 0.2 / math.sqrt(3), rel=0.35)
+    assert width((0.5, 0.7, 0.9)) == pytest.approx(2 * 4.303 * 0.2 / math.sqrt(3), rel=0.2), (
+        "Student's t with two degrees of freedom"
+    )
 
 
 def test_a_measure_that_only_one_method_has_gives_no_difference(folder):

@@ -177,9 +177,16 @@ def _alike(places: Sequence[Any]) -> Iterator[str]:
     yield _figure([scenario["auc_demand"] for scenario in scenarios])
     yield _figure([value for scenario in scenarios for value in scenario["auc"]])
     yield _figure([max(known) - min(known) for s in scenarios if (known := [v for v in s["auc"] if v is not None])])
-    yield _figure([each["specificity"] for each in words])
-    yield _figure([each["specificity_paraphrased"] for each in words])
+    yield _over_pairs(words, "specificity")
+    yield _over_pairs(words, "specificity_paraphrased")
     yield ", ".join(sorted({scenario["source"] for scenario in scenarios}))
+
+
+def _over_pairs(words: Sequence[Any], name: str) -> str:
+    """A mean over pairs of scenarios: each cut-off counts by its pairs."""
+    known = [(each[name], len(each["scenarios"])) for each in words if each[name] is not None]
+    pairs = sum(scenarios * (scenarios - 1) for _, scenarios in known)
+    return _figure([sum(value * n * (n - 1) for value, n in known) / pairs] if pairs else [])
 
 
 def _conditions(known: Notes) -> Table:

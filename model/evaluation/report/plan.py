@@ -107,13 +107,14 @@ class Book:
         return f"absent: {reason}" if (reason := self._absent.get((lake, method))) else "not computed yet"
 
     def doubt(self, lake: str, method: Method) -> str:
-        """Why a learned method does not count on a lake as a baseline that was reproduced; empty where it does."""
-        found = summarise(self.of(lake, method.name), MAIN) if method.twin else None
+        """Why a learned method does not count on a lake as a baseline that was reproduced; empty where it does. Its
+        seeds are taken as they are: a rival has the benefit of the doubt."""
+        found = summarise(self.of(lake, method.name), MAIN, over_seeds=False) if method.twin else None
         if found is None or not method.twin:
             return ""
         if found.interval[0] <= CHANCE:
             return "not above chance"
-        against = difference(self.of(lake, method.name), self.of(lake, method.twin), MAIN)
+        against = difference(self.of(lake, method.name), self.of(lake, method.twin), MAIN, over_seeds=False)
         if against is None:
             return "its random-weight twin was not measured"
         return "" if against.low > 0 else "not above its random-weight twin"

@@ -26,7 +26,7 @@ def _table(book: Book, study: Study) -> Table | None:
     return Table(
         study.title,
         f"{study.note} Mean AUC / specificity, then its mean AUC less that of the other with the 95 % interval of the "
-        "paired bootstrap, over the seeds that both have; bold where the difference holds.",
+        "paired bootstrap, over the seeds that both have; bold where the difference holds over several seeds.",
         tuple(header),
         tuple(_row(book, study, method) for method in (*against, *known)),
     )
@@ -46,4 +46,4 @@ def _less(one: Sequence[Result], other: Sequence[Result]) -> Cell:
     found = None if one == other else difference(*same_seeds(one, other), MAIN)
     if found is None:
         return Cell(NONE, quiet=True)
-    return Cell(interval_text(found), best=found.holds)
+    return Cell(interval_text(found), best=found.holds_over_seeds)
