@@ -45,7 +45,7 @@ from serving.filters import Filter
 from serving.held import Held
 from serving.index import SEARCH, open_index
 from serving.meeting import Meeting
-from serving.question import Question
+from serving.question import Asked, Question
 from serving.rows import Publication, Row
 from serving.telemetry.metrics import STAGE_SECONDS
 
@@ -207,7 +207,8 @@ def wait_for_memory(desk: Desk) -> float:
 
 
 def recall(desk: Desk, names: list[str], sentences: list[str], k: int) -> float:
-    """The share of the k users of the highest final scores, every user scored, that the desk finds."""
+    """The share of the k users of the highest final scores, every user scored, that the desk finds; sentences are asked
+    as they are written, whatever serving would read in them."""
     by = desk.ready()
     everybody, found = by.rows.of(names), 0
     for sentence in sentences:
@@ -215,8 +216,12 @@ def recall(desk: Desk, names: list[str], sentences: list[str], k: int) -> float:
         asked = Meeting(by.model, by.vectors, demands, by.rows.known).asked(0, everybody.histories)
         score_B = everybody.histories.scores(asked, inner_products(everybody.vectors, demands[0].vector))
         best = {names[row] for row in np.argpartition(-score_B, k)[:k].tolist()}
-        found += len(best & {user.user_id for user in desk.target(Question(sentence), size=k, by=by).users})
+        found += len(best & {user.user_id for user in desk.target(as_written(sentence), size=k, by=by).users})
     return found / (k * len(sentences))
+
+
+def as_written(sentence: str) -> Question:
+    return Question(sentences=(Asked(sentence),), conditions=())
 
 
 def stages() -> dict[str, float]:
