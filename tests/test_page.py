@@ -66,6 +66,17 @@ def ask(tab: Page, demand: str = PICNIC) -> None:
     tab.wait(f"document.querySelector('.told')?.innerText && !document.body.classList.contains('busy') && {demand!r}")
 
 
+def add_filter(tab: Page, column: str, value: str) -> None:
+    """`column >= value`, as one adds it by hand."""
+    tab.click(".add summary")
+    tab.run(
+        f"(() => {{ const s = document.querySelector('.add select'); s.value = {column!r};"
+        "s.dispatchEvent(new Event('change')); })()"
+    )
+    tab.write(".add input", value)
+    tab.press("Enter")
+
+
 def size_of(tab: Page) -> int:
     return int(tab.run("document.querySelector('#size').value"))
 
@@ -214,13 +225,7 @@ def test_a_filter_that_leaves_too_few_can_be_taken_back(page, tmp_path):  # noqa
         page.open(url)
         page.see("This lake suggests")
         ask(page)
-        page.click(".add summary")
-        page.run(
-            "(() => { const s = document.querySelector('.add select'); s.value = 'age';"
-            "s.dispatchEvent(new Event('change')); })()"
-        )
-        page.write(".add input", "55")
-        page.press("Enter")
+        add_filter(page, "age", "55")
         page.see("Audience too small", "#ask-problem")
 
         page.click("#ask-problem button[aria-label='Remove: age >= 55']")
@@ -272,13 +277,7 @@ def test_sizes_and_chances_beyond_the_range_are_those_that_were_typed(tab):
 
 def test_a_filter_of_ones_own_is_added_and_removed(tab):
     ask(tab)
-    tab.click(".add summary")
-    tab.run(
-        "(() => { const s = document.querySelector('.add select'); s.value = 'age';"
-        "s.dispatchEvent(new Event('change')); })()"
-    )
-    tab.write(".add input", "55")
-    tab.press("Enter")
+    add_filter(tab, "age", "55")
 
     tab.see("age >= 55", "#answer")
     tab.see(f"5 users of {USERS} meet", ".told")

@@ -5,7 +5,7 @@ seeds happened to be drawn (a bootstrap over the seeds' means, widened for their
 one seed this part is missing, so nothing is said to hold over seeds). It does not cover which demands were asked: a
 result holds for these scenarios. Scenarios, and pairs of them for specificity, are resampled apart: where the same
 users with the same labels decide several, as on the generated lake (three sentences of each of 19 intents), intervals
-of means are too narrow, by 1.4 to 1.7 for the AUC and by more for specificity (simulated).
+of means are too narrow, most of all for specificity.
 Shape suffixes: R replicates, S seeds, C scenarios.
 """
 

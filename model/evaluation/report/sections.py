@@ -18,11 +18,10 @@ READING = (
     "Intervals are 95 % percentile intervals over resamples of a scenario's users, the same ones for every method, so "
     "that differences are paired; with several seeds they cover the seeds as well. They do not cover the choice of "
     "the scenarios. A difference holds where its interval excludes zero. With one seed the interval knows chance over "
-    "users alone, while FOUND less FOUND with another seed lies beyond it more often than not: such a difference is "
-    "not bold, and below 0.006 it says nothing.",
+    "users alone, while seeds differ by more (the standard deviations of the tables): such a difference is not bold.",
     "Where several scenarios have the same users and labels (the generated lake's: three sentences of each intent), "
-    "intervals of means over scenarios are too narrow, by a factor of about 1.5 for the AUC and of several for "
-    "specificity. Of the many single comparisons (for, against, open) one in twenty would hold by chance.",
+    "intervals of means over scenarios are too narrow, most of all for specificity. "
+    "Of the many single comparisons (for, against, open) one in twenty would hold by chance.",
     "Not reproduced: a learned baseline that does not rank these users better than chance and than itself with random "
     "weights, on the mean of its seeds.",
 )
